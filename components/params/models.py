@@ -1,0 +1,211 @@
+"""What params.yaml and pipelines/NAME/params.yaml may hold.
+
+Strict Pydantic models: an unknown key, a wrong type or a value out of range is an error, never a guess. Each section is
+one key that DVC tracks on its own, so that a change reruns only the stages that read it. The sections `transform` and
+`model` belong to the recipe, which brings their models itself (see recipes/contract.py).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Name = Annotated[str, StringConstraints(min_length=1)]
+SPLITS = ("train", "eval", "test")
+
+
+class Params(BaseModel):
+    """Base of every section: strict, frozen, no unknown keys."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+class HashSplit(Params):
+    """Splits by a hash of the record (or of `key` columns), so that a record keeps its split when data is added."""
+
+    by: Literal["hash"] = "hash"
+    train: Fraction = 0.7
+    eval: Fraction = 0.15
+    test: Fraction = 0.15
+    key: list[Name] = Field(default=[], description="Columns to hash instead of the whole record.")
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> HashSplit:
+        total = self.train + self.eval + self.test
+        if abs(total - 1.0) > 1e-9:
+            raise ValueError(f"train + eval + test must be 1, got {total:g}")
+        return self
+
+
+class ColumnSplit(Params):
+    """Splits by a column that names the split of each record; the column is no feature."""
+
+    by: Literal["column"]
+    column: Name
+    train: list[Name] = ["train"]
+    eval: list[Name] = ["eval"]
+    test: list[Name] = ["test"]
+
+
+class TimeSplit(Params):
+    """Splits by time: before `eval_from` is train, from `test_from` on is test, eval lies between.
+
+    Fixed moments rather than fractions, so that a record keeps its split when data is added.
+    """
+
+    by: Literal["time"]
+    column: Name
+    eval_from: float | int | str = Field(description="A number, or an ISO 8601 date or time.")
+    test_from: float | int | str = Field(description="A number, or an ISO 8601 date or time.")
+
+
+class FilesSplit(Params):
+    """Ready split files: a glob for each split, in place of `data.path`."""
+
+    by: Literal["files"]
+    train: Name
+    eval: Name
+    test: Name
+
+
+Split = Annotated[HashSplit | ColumnSplit | TimeSplit | FilesSplit, Field(discriminator="by")]
+
+
+class DataParams(Params):
+    """What ingest reads and how. Columns are renamed, then cast, then derived, then dropped."""
+
+    format: Literal["csv"] = "csv"
+    path: str | None = Field(default=None, description="File or glob, from the repository's root; .gz is read as it is.")
+    delimiter: Annotated[str, StringConstraints(min_length=1, max_length=1)] = ","
+    encoding: str = "utf-8"
+    null_values: list[str] = Field(default=["", "NA", "N/A", "NaN", "nan", "null", "NULL"], description="Read as missing.")
+    rename: dict[Name, Name] = {}
+    cast: dict[Name, Literal["integer", "number", "string"]] = {}
+    derive: dict[Name, Name] = Field(default={}, description="New column: expression over the columns.")
+    drop: list[Name] = []
+    label: Name
+    split: Split = HashSplit()
+    on_bad_record: Literal["fail", "quarantine"] = "fail"
+    max_reject_fraction: Fraction = Field(default=0.05, description="More rejects than this stop the pipeline.")
+    allow_nonfinite: list[Name] = Field(default=[], description="Number columns in which NaN and inf are values.")
+    num_shards: Annotated[int, Field(ge=1, le=10_000)] = Field(default=4, description="TFRecord files a split.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_split_kind(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("split"), dict) and "by" not in value["split"]:
+            return {**value, "split": {"by": "hash", **value["split"]}}
+        return value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> DataParams:
+        if isinstance(self.split, FilesSplit) == (self.path is not None):
+            raise ValueError("give data.path, or data.split with by: files, and not both")
+        return self
+
+
+class ValidateParams(Params):
+    """What happens when the data breaks its schema."""
+
+    on_anomaly: Literal["fail", "warn"] = "fail"
+    num_shown: Annotated[int, Field(ge=0, le=1000)] = Field(default=5, description="Offending examples shown an anomaly.")
+
+
+class TuneParams(Params):
+    """The search for hyperparameters; `max_trials: 0` takes the recipe's defaults."""
+
+    algorithm: Literal["random", "hyperband", "bayesian"] = "random"
+    objective: Name | None = Field(default=None, description="A metric on eval, as val_auc; none: the recipe's own.")
+    max_trials: Annotated[int, Field(ge=0)] = 0
+    epochs: Annotated[int, Field(gt=0)] = Field(default=10, description="Epochs a trial; with hyperband the most.")
+
+
+class EarlyStopping(Params):
+    """Stops when the monitored metric has not improved for `patience` epochs; the best weights are restored."""
+
+    monitor: Name | None = Field(default=None, description="A metric on eval, as val_loss; none: the recipe's objective.")
+    patience: Annotated[int, Field(ge=1)] = 5
+    min_delta: Annotated[float, Field(ge=0.0)] = 0.0
+
+
+class TrainParams(Params):
+    """How the model is fitted."""
+
+    epochs: Annotated[int, Field(gt=0)] = 20
+    batch_size: Annotated[int, Field(gt=0)] = 256
+    learning_rate: Annotated[float, Field(gt=0.0)] | None = Field(
+        default=None, description="None: the tuned value, or the recipe's default."
+    )
+    early_stopping: EarlyStopping | None = EarlyStopping()
+    class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(gt=0.0)]] = "none"
+
+
+class Threshold(Params):
+    """The range that a metric must lie in for the model to be promoted."""
+
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _some_bound(self) -> Threshold:
+        if self.min is None and self.max is None:
+            raise ValueError("give min, max or both")
+        return self
+
+
+class EvaluateParams(Params):
+    """How the model is judged on the test split."""
+
+    slices: list[list[Name]] = Field(default=[], description="Lists of raw columns; one slice a combination of values.")
+    thresholds: dict[Name, Threshold] = {}
+    beat_champion_by: float = Field(default=0.0, description="Of the key metric, in its own units.")
+    num_resamples: Annotated[int, Field(ge=100, le=100_000)] = Field(default=1000, description="Bootstrap resamples.")
+    confidence: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
+
+
+class RegisterParams(Params):
+    """Where the model is registered."""
+
+    model_name: Annotated[str, StringConstraints(pattern=r"^[^/:.%\"']+$")]
+
+
+class PipelineParams(Params):
+    """pipelines/NAME/params.yaml. Every section must be there, so that DVC can track it; `{}` takes the defaults."""
+
+    recipe: Name
+    data: DataParams
+    validate_: ValidateParams = Field(alias="validate")
+    transform: Any = Field(description="The recipe's transform section.")
+    model: Any = Field(description="The recipe's model section.")
+    tune: TuneParams
+    train: TrainParams
+    evaluate: EvaluateParams
+    register_: RegisterParams = Field(alias="register")
+
+
+class PipelineEntry(Params):
+    """What DVC must know of a pipeline before it runs: the folders that its stages depend on."""
+
+    data: Name = Field(description="Folder that holds the raw data.")
+    recipe: Name = Field(description="Folder or file that holds the recipe's code.")
+
+
+class BeamParams(Params):
+    """The runner of every Beam-powered component."""
+
+    runner: Name = "DirectRunner"
+    options: dict[Name, str | int | bool] = {"direct_running_mode": "in_memory", "direct_num_workers": 1}
+
+    def args(self) -> list[str]:
+        """The command-line form that Beam takes."""
+        return [f"--runner={self.runner}", *(f"--{key}={value}" for key, value in self.options.items())]
+
+
+class SharedParams(Params):
+    """params.yaml: which pipelines `dvc repro` builds, and what they share."""
+
+    pipelines: dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")], PipelineEntry]
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    beam: BeamParams = BeamParams()

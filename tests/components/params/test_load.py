@@ -1,0 +1,179 @@
+"""Every mistake in a parameter file has its own message, whole and located."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from components.errors import ParamsError
+from components.params.load import load_pipeline, load_shared
+
+SHARED = "pipelines:\n  taxi: {data: data/taxi, recipe: recipes/tabular}\nseed: 7\n"
+GOOD = """\
+recipe: tabular.classifier
+data:
+  path: data/taxi/*.csv
+  label: big_tipper
+  split: {train: 0.7, eval: 0.15, test: 0.15}
+validate: {}
+transform: {}
+model: {}
+tune: {max_trials: 3}
+train: {epochs: 10}
+evaluate: {slices: [[payment_type]]}
+register: {model_name: taxi}
+"""
+FILE = "pipelines/taxi/params.yaml"
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    (tmp_path / "params.yaml").write_text(SHARED)
+    (tmp_path / "pipelines" / "taxi").mkdir(parents=True)
+    (tmp_path / FILE).write_text(GOOD)
+    return tmp_path
+
+
+def message(repository: Path, old: str, new: str) -> str:
+    assert old in GOOD
+    (repository / FILE).write_text(GOOD.replace(old, new))
+    with pytest.raises(ParamsError) as raised:
+        load_pipeline("taxi", repository)
+    assert raised.value.exit_code == 2
+    return str(raised.value)
+
+
+def test_good_params_fill_in_the_defaults(repository: Path) -> None:
+    params = load_pipeline("taxi", repository)
+    assert params.train.model_dump() == {
+        "epochs": 10,
+        "batch_size": 256,
+        "learning_rate": None,
+        "early_stopping": {"monitor": None, "patience": 5, "min_delta": 0.0},
+        "class_weights": "none",
+    }
+    assert params.data.split.model_dump() == {"by": "hash", "train": 0.7, "eval": 0.15, "test": 0.15, "key": []}
+    assert type(params.transform).__module__ == "recipes.tabular.params"
+
+
+KNOWN_TRAIN = "Known: batch_size, class_weights, early_stopping, epochs, learning_rate."
+BAD_PARAMS = [
+    ("epochs: 10", "epochs: 0", "train.epochs: expected an integer > 0, got 0"),
+    ("epochs: 10", "epochs: ten", "train.epochs: expected an integer, got 'ten'"),
+    ("epochs: 10", "epochs: 1.5", "train.epochs: expected an integer, got 1.5"),
+    ("epochs: 10", "epochs: true", "train.epochs: expected an integer, got true"),
+    ("epochs: 10", "epochs: null", "train.epochs: expected an integer, got nothing"),
+    ("epochs: 10", "epoch: 10", f"train.epoch: unknown key. Did you mean 'epochs'? {KNOWN_TRAIN}"),
+    ("epochs: 10", "zzz: 10", f"train.zzz: unknown key. {KNOWN_TRAIN}"),
+    (
+        "epochs: 10",
+        "early_stopping: {patence: 3}",
+        "train.early_stopping.patence: unknown key. Did you mean 'patience'? Known: min_delta, monitor, patience.",
+    ),
+    ("epochs: 10", "learning_rate: -0.5", "train.learning_rate: expected a number > 0, got -0.5"),
+    (
+        "max_trials: 3",
+        "algorithm: randon",
+        "tune.algorithm: expected 'random', 'hyperband' or 'bayesian', got 'randon'. Did you mean 'random'?",
+    ),
+    ("label: big_tipper", "label: 3", "data.label: expected a string, got 3"),
+    ("  label: big_tipper\n", "", "data.label: missing. Add it."),
+    ("validate: {}\n", "", "validate: missing. Add it; '{}' takes the defaults."),
+    ("validate: {}", "validate: 3", "validate: expected keys with values, got 3"),
+    ("test: 0.15", "test: 0.25", "data.split: train + eval + test must be 1, got 1.1"),
+    ("test: 0.15", "tset: 0.15", "data.split.tset: unknown key. Did you mean 'test'? Known: by, eval, key, test, train."),
+    ("train: 0.7", "train: 1.7", "data.split.train: expected a number <= 1, got 1.7"),
+    (
+        "{train: 0.7, eval: 0.15, test: 0.15}",
+        "{by: hsah}",
+        "data.split: by: expected 'hash', 'column', 'time', 'files', got 'hsah'.",
+    ),
+    (
+        "  path: data/taxi/*.csv\n",
+        "",
+        "data: give data.path, or data.split with by: files, and not both",
+    ),
+    (
+        "tabular.classifier",
+        "tabular.clasifier",
+        "recipe: no recipe is named 'tabular.clasifier'. Did you mean 'tabular.classifier'? "
+        "Known: tabular.classifier, tabular.regressor.",
+    ),
+    (
+        "tabular.classifier",
+        "nowhere.to:Find",
+        "recipe: cannot import 'nowhere.to:Find' (No module named 'nowhere'). Expected 'module:Class', such as "
+        "'pipelines.churn.recipe:ChurnRecipe', or one of: tabular.classifier, tabular.regressor.",
+    ),
+    (
+        "data/taxi/*.csv",
+        "data/cab/*.csv",
+        "data.path: 'data/cab/*.csv' is not inside 'data/taxi', the folder that params.yaml gives as pipelines.taxi.data. "
+        "DVC would not see the data change; make the two agree.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), BAD_PARAMS)
+def test_bad_params_name_the_key(repository: Path, old: str, new: str, expected: str) -> None:
+    assert message(repository, old, new) == f"{FILE}: {expected}"
+
+
+def test_all_mistakes_come_at_once(repository: Path) -> None:
+    (repository / FILE).write_text(GOOD.replace("epochs: 10", "epochs: 0").replace("max_trials: 3", "max_trials: -1"))
+    with pytest.raises(ParamsError) as raised:
+        load_pipeline("taxi", repository)
+    assert str(raised.value).splitlines() == [
+        f"{FILE}: tune.max_trials: expected an integer >= 0, got -1",
+        f"{FILE}: train.epochs: expected an integer > 0, got 0",
+    ]
+
+
+def test_unknown_pipeline_suggests_the_close_one(repository: Path) -> None:
+    with pytest.raises(ParamsError) as raised:
+        load_pipeline("tax", repository)
+    assert str(raised.value) == (
+        "params.yaml: pipelines: no pipeline is named 'tax'. Did you mean 'taxi'? Known: taxi. Add a line "
+        "'tax: {data: data/tax, recipe: recipes/…}', and the file pipelines/tax/params.yaml."
+    )
+
+
+def test_missing_file(repository: Path) -> None:
+    (repository / FILE).unlink()
+    with pytest.raises(ParamsError) as raised:
+        load_pipeline("taxi", repository)
+    assert str(raised.value) == f"{FILE}: no such file. Expected it in the repository's root, where Tensorline is run."
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "seed: 1\nseed: 2\n",
+            'params.yaml:2:1: not valid YAML: found duplicate key "seed" with value "2" (original value: "1").',
+        ),
+        ("pipelines: [\n", "params.yaml:2:1: not valid YAML: expected the node content, but found '<stream end>'."),
+        ("- a\n", "params.yaml: expected sections (key: value), got ['a']."),
+        ("pipelines: {}\nsede: 1\n", "params.yaml: sede: unknown key. Did you mean 'seed'? Known: beam, pipelines, seed."),
+    ],
+)
+def test_bad_yaml_is_located(repository: Path, text: str, expected: str) -> None:
+    (repository / "params.yaml").write_text(text)
+    with pytest.raises(ParamsError) as raised:
+        load_shared(repository)
+    assert str(raised.value) == expected
+
+
+def test_bytes_that_are_not_utf8(repository: Path) -> None:
+    (repository / "params.yaml").write_bytes(b"seed: \xff\n")
+    with pytest.raises(ParamsError) as raised:
+        load_shared(repository)
+    assert str(raised.value) == "params.yaml: byte 6 is not UTF-8. Save the file as UTF-8."
+
+
+def test_beam_options_reach_the_command_line(repository: Path) -> None:
+    (repository / "params.yaml").write_text(
+        SHARED + "beam: {runner: FlinkRunner, options: {flink_master: 'localhost:8081'}}\n"
+    )
+    assert load_shared(repository).beam.args() == ["--runner=FlinkRunner", "--flink_master=localhost:8081"]
