@@ -1,0 +1,76 @@
+"""Packs a model folder as an MLflow model: from code, never from a pickle."""
+
+from __future__ import annotations
+
+import json
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow.models import Model, ModelSignature
+
+ARTIFACT = "artifacts/model"
+"""Where the model folder lies in the MLflow model, in the layout of artifacts/NAME/model."""
+_CODE = Path(__file__).with_name("pyfunc_model.py")
+# Given, since MLflow would take 9 s to find them out.
+_REQUIREMENTS = ("mlflow", "numpy", "pandas", "tensorflow")
+
+
+def pack(model_dir: Path, into: Path, mlflow_model: Model, example: pd.DataFrame | None) -> None:
+    """Writes the MLflow model `into` a new folder.
+
+    Args:
+        model_dir: Format-Serving/, keras/ and model.json.
+        into: The folder to make.
+        mlflow_model: Knows the ids that MLflow gave the model.
+        example: A few rows of raw columns, for whoever looks at the model or serves it.
+    """
+    from mlflow import pyfunc
+
+    columns = raw_columns(model_dir)
+    pyfunc.save_model(
+        path=str(into),
+        python_model=str(_CODE),
+        artifacts={"model": str(model_dir.absolute())},
+        signature=_signature(model_dir, columns),
+        input_example=None if example is None else example[[name for name in columns if name in example]],
+        pip_requirements=[f"{name}=={metadata.version(name)}" for name in _REQUIREMENTS],
+        metadata={"columns": {name: np.dtype(dtype).name for name, dtype in columns.items()}},
+        mlflow_model=mlflow_model,
+    )
+
+
+def raw_columns(model_dir: Path) -> dict[str, Any]:
+    """Column → NumPy dtype (object for strings) of the signature `serve_raw`, read without loading the model."""
+    from tensorflow.core.protobuf import saved_model_pb2
+    from tensorflow.python.framework import dtypes
+
+    saved_model = saved_model_pb2.SavedModel()
+    saved_model.ParseFromString((model_dir / "Format-Serving" / "saved_model.pb").read_bytes())
+    (graph,) = (graph for graph in saved_model.meta_graphs if "serve" in graph.meta_info_def.tags)
+    inputs = graph.signature_def["serve_raw"].inputs
+    return {name: dtypes.as_dtype(inputs[name].dtype).as_numpy_dtype for name in sorted(inputs)}
+
+
+def _signature(model_dir: Path, columns: dict[str, Any]) -> ModelSignature:
+    """Names of the inputs; names and types of the outputs.
+
+    The inputs are of any type: MLflow would refuse integers where it expects doubles, doubles where it expects floats, and a
+    column that is wholly missing where it expects strings. The model converts them itself.
+    """
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import AnyType, ColSpec, Schema
+
+    description = json.loads((model_dir / "model.json").read_text(encoding="utf-8"))
+    if description["kind"] == "regression":
+        outputs = [ColSpec("float", "prediction")]
+    else:
+        score = [ColSpec("float", "score")] if description["kind"] == "binary" else []
+        probabilities = [ColSpec("float", f"probability_{name}") for name in description["class_names"]]
+        outputs = [ColSpec("string", "label"), *score, *probabilities]
+    inputs = [ColSpec(AnyType(), name, required=False) for name in columns]
+    return ModelSignature(Schema(inputs), Schema(outputs))

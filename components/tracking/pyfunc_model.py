@@ -1,0 +1,99 @@
+"""The registered model: pandas DataFrame of raw columns in, DataFrame of predictions out.
+
+MLflow copies this file beside the model and runs it to load the model, on machines that have no Tensorline: it imports
+nothing of the project.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+
+BATCH_SIZE = 4096
+_logger = logging.getLogger("tensorline.model")
+
+
+class RawModel(mlflow.pyfunc.PythonModel):
+    """Wraps the signature `serve_raw`.
+
+    A column that is missing, like a value that is None or NaN, is a missing value; columns that the model does not know are
+    left out. A classifier answers `label`, `score` (binary: probability of the second class) and `probability_CLASS` for
+    each class; a regressor answers `prediction`. The index is that of the input.
+    """
+
+    def load_context(self, context: Any) -> None:
+        """Loads the SavedModel from the artifact `model`."""
+        import tensorflow as tf
+
+        folder = Path(context.artifacts["model"])
+        self.class_names = json.loads((folder / "model.json").read_text(encoding="utf-8"))["class_names"]
+        self.saved_model = tf.saved_model.load(str(folder / "Format-Serving"))
+        self.serve_raw = self.saved_model.signatures["serve_raw"]
+        self.dtypes = {name: spec.dtype for name, spec in sorted(self.serve_raw.structured_input_signature[1].items())}
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Predicts. Raises: ValueError if no column is known, or a number column holds something else."""
+        table = model_input if isinstance(model_input, pd.DataFrame) else pd.DataFrame(model_input)
+        missing = [name for name in self.dtypes if name not in table]
+        if len(missing) == len(self.dtypes):
+            # Which columns there are instead can't be told: MLflow has left out those that the model does not know.
+            raise ValueError(
+                f"no column that the model knows. Expected raw columns as in the training data: {', '.join(missing)}."
+            )
+        if missing:
+            _logger.warning("Columns taken as missing: %s", ", ".join(missing))
+        columns = {name: self._column(table, name) for name in self.dtypes}
+        parts = [
+            self._outputs({name: column[start : start + BATCH_SIZE] for name, column in columns.items()})
+            for start in range(0, max(len(table), 1), BATCH_SIZE)
+        ]
+        return pd.concat(parts, ignore_index=True).set_axis(table.index)
+
+    def _column(self, table: pd.DataFrame, name: str) -> np.ndarray:
+        """[rows, 1] of the column's dtype, with NaN or "" for what is missing."""
+        dtype = self.dtypes[name].as_numpy_dtype
+        is_text = dtype is object
+        if name not in table:
+            return np.full((len(table), 1), b"" if is_text else np.nan, dtype)
+        values = table[name]
+        if is_text:
+            return np.array([_text(value) for value in values], dtype=object).reshape(-1, 1)
+        try:
+            numbers = pd.to_numeric(values.astype(object).where(values.notna(), np.nan), errors="raise")
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"column '{name}': {error}. Expected numbers, or NaN or None where missing.") from None
+        return numbers.to_numpy(dtype=dtype, na_value=np.nan).reshape(-1, 1)
+
+    def _outputs(self, columns: dict[str, np.ndarray]) -> pd.DataFrame:
+        import tensorflow as tf
+
+        tensors = {name: tf.constant(column, self.dtypes[name]) for name, column in columns.items()}
+        outputs = {name: tensor.numpy() for name, tensor in self.serve_raw(**tensors).items()}
+        if "prediction" in outputs:
+            return pd.DataFrame({"prediction": outputs["prediction"].reshape(-1)})
+        result = {"label": [label.decode() for label in outputs["label"].reshape(-1)]}
+        if "score" in outputs:
+            result["score"] = outputs["score"].reshape(-1)
+        for position, name in enumerate(self.class_names):
+            result[f"probability_{name}"] = outputs["probabilities"][:, position]
+        return pd.DataFrame(result)
+
+
+def _text(value: Any) -> bytes:
+    """As the value stands in a CSV; a whole number that pandas made a float, because others were missing, loses its `.0`."""
+    if isinstance(value, bytes):
+        return value
+    if pd.isna(value):
+        return b""
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        value = int(value)
+    return str(value).encode()
+
+
+mlflow.models.set_model(RawModel())

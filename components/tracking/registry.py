@@ -1,0 +1,303 @@
+"""The model registry: every candidate becomes a version with its verdict; the champion moves only through the gate."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from components.errors import UserError
+from components.tracking.flatten import cut
+from components.tracking.moves import ROLLED_BACK, champion_version, move_champion, versions_of
+from components.tracking.packaging import ARTIFACT, pack
+from components.tracking.provenance import git_state
+from components.tracking.redaction import redact
+from components.tracking.run_log import RunLog, reopen
+from components.tracking.runs import COMMIT, start_stage_run
+from components.tracking.store import Store, local_path
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow.entities import LoggedModel
+    from mlflow.entities.model_registry import ModelVersion
+
+Verdict = Literal["promoted", "refused", "no incumbent", "unchanged"]
+"""`no incumbent`: promoted, as there was no champion; `unchanged`: the candidate is the champion already."""
+DIGEST = "tensorline.digest"
+_VERDICT = "tensorline.verdict"
+_REASON = "tensorline.reason"
+_METRICS = "tensorline.metrics"
+_MAX_TAG_CHARS = 100_000
+_MODEL_URI = "models:/"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that asks to become the champion.
+
+    Attributes:
+        model_name: Of the registered model.
+        pipeline: That it comes from.
+        model_dir: Format-Serving/, keras/ and model.json.
+        digest: As in model.json.
+        promote: What the gate said.
+        reason: Why, or why not.
+        metrics: Overall, on the test split.
+        compared_with: Digest of the champion that the gate compared it with; None if there was none.
+        train_run_id: The MLflow run that trained it; '' if there is none.
+        example: A few rows of raw columns.
+    """
+
+    model_name: str
+    pipeline: str
+    model_dir: Path
+    digest: str
+    promote: bool
+    reason: str
+    metrics: Mapping[str, float]
+    compared_with: str | None
+    train_run_id: str
+    example: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What came of a candidate.
+
+    Attributes:
+        model_name: Of the registered model.
+        version: Of the candidate.
+        digest: Of the candidate.
+        verdict: See `Verdict`.
+        reason: Why, or why not.
+        moved: Whether the champion moved to the candidate.
+        champion: The version that is champion now; None if there is none.
+        run_id: The run that holds the model.
+        model_id: MLflow's id of the model.
+    """
+
+    model_name: str
+    version: str
+    digest: str
+    verdict: Verdict
+    reason: str
+    moved: bool
+    champion: str | None
+    run_id: str
+    model_id: str
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The version under the alias `champion`.
+
+    Attributes:
+        model_name: Of the registered model.
+        version: Its number.
+        digest: As in model.json.
+        run_id: The run that holds the model.
+        folder: Its files, in the layout of artifacts/NAME/model.
+    """
+
+    model_name: str
+    version: str
+    digest: str
+    run_id: str
+    folder: Path
+
+
+def champion(store: Store, model_name: str, download_to: Path) -> Champion | None:
+    """The champion; None if there is none.
+
+    Args:
+        store: The MLflow store.
+        model_name: Of the registered model.
+        download_to: Where the files go if they are not on this machine's disk already.
+
+    Raises: UserError if the champion's files are gone, or if it is no model of Tensorline.
+    """
+    version = champion_version(store, model_name)
+    if version is None:
+        return None
+    folder = _folder(store, version, download_to)
+    if DIGEST not in version.tags or not (folder / "model.json").is_file():
+        raise UserError(
+            f"model '{model_name}': champion, version {version.version}: expected the model's files in {folder}, and a tag "
+            f"{DIGEST}, as the register stage writes them. Move the alias to another version: tensorline rollback"
+        )
+    return Champion(model_name, str(version.version), version.tags[DIGEST], version.run_id, folder)
+
+
+def register_candidate(store: Store, candidate: Candidate) -> Registration:
+    """Gives the candidate a version, and moves the champion to it if the gate said so.
+
+    The same digest makes no second version: the one that there is gets the new verdict. A version that a rollback took the
+    alias from is not promoted again.
+
+    Raises: UserError if the champion is another one now than the gate compared the candidate with.
+    """
+    client = store.client
+    with store.lock():
+        _ensure_model(store, candidate.model_name)
+        current = champion_version(store, candidate.model_name)
+        found = versions_of(store, candidate.model_name, f" AND tags.`{DIGEST}` = '{candidate.digest}'")
+        version = min(found, key=lambda each: int(each.version)) if found else None
+        if version and current and version.version == current.version:
+            reason = f"it is the champion already, version {version.version}"
+            return _registration(candidate, version, "unchanged", reason, moved=False, champion=version)
+        _check_compared(candidate, current)
+        verdict: Verdict = "refused"
+        reason = candidate.reason
+        if candidate.promote:
+            verdict = "promoted" if current else "no incumbent"
+        if version and candidate.promote and ROLLED_BACK in version.tags:
+            verdict = "refused"
+            reason = (
+                f"version {version.version} was rolled back ({version.tags[ROLLED_BACK]}); to make it the champion again: "
+                f"tensorline rollback {candidate.pipeline} --to {version.version}"
+            )
+        tags = {
+            _VERDICT: verdict,
+            _REASON: cut(redact(reason), _MAX_TAG_CHARS),
+            _METRICS: json.dumps(dict(candidate.metrics), sort_keys=True),
+        }
+        if version is None:
+            version = _create_version(store, candidate, tags)
+        else:
+            for key, value in tags.items():
+                if version.tags.get(key) != value:
+                    client.set_model_version_tag(candidate.model_name, version.version, key, value)
+        client.update_model_version(candidate.model_name, version.version, f"{verdict}: {redact(reason)}")
+        moved = verdict != "refused"
+        if moved:
+            move_champion(store, candidate.model_name, "promote", str(version.version), reason)
+        return _registration(candidate, version, verdict, reason, moved=moved, champion=version if moved else current)
+
+
+def _registration(
+    candidate: Candidate, version: ModelVersion, verdict: Verdict, reason: str, *, moved: bool, champion: ModelVersion | None
+) -> Registration:
+    return Registration(
+        candidate.model_name,
+        str(version.version),
+        candidate.digest,
+        verdict,
+        reason,
+        moved,
+        str(champion.version) if champion else None,
+        version.run_id,
+        version.source.removeprefix(_MODEL_URI),
+    )
+
+
+def _check_compared(candidate: Candidate, current: ModelVersion | None) -> None:
+    digest = current.tags.get(DIGEST) if current else None
+    if candidate.compared_with == digest:
+        return
+    then = f"the champion with digest {candidate.compared_with[:12]}…" if candidate.compared_with else "no champion"
+    now = f"version {current.version}" if current else "none"
+    raise UserError(
+        f"register: the evaluation compared the candidate with {then}, and the champion of '{candidate.model_name}' is "
+        f"now {now}. Expected the same at both times: another run, a rollback or another MLflow store came between. Evaluate "
+        f"again: dvc repro --force --single-item evaluate@{candidate.pipeline} && dvc repro register@{candidate.pipeline}"
+    )
+
+
+def _ensure_model(store: Store, name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        store.client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _create_version(store: Store, candidate: Candidate, tags: Mapping[str, str]) -> ModelVersion:
+    run = reopen(store, candidate.train_run_id) if candidate.train_run_id else None
+    if run is None:
+        # Under a plain TFX pipeline, or with artifacts from someone else's cache, the model needs a run to hang on.
+        git = git_state(Path())
+        with start_stage_run(store, candidate.pipeline, "register", params={}, git=git, dependencies={}) as run:
+            run.log_metrics(candidate.metrics)
+            return _create_version_on(store, candidate, run, tags)
+    return _create_version_on(store, candidate, run, tags)
+
+
+def _create_version_on(store: Store, candidate: Candidate, run: RunLog, tags: Mapping[str, str]) -> ModelVersion:
+    data = store.client.get_run(run.ref.run_id).data
+    model = _log_model(store, candidate, run, data.params)
+    with store.as_default():
+        version = store.client.create_model_version(
+            candidate.model_name,
+            source=f"{_MODEL_URI}{model.model_id}",
+            run_id=run.ref.run_id,
+            model_id=model.model_id,
+            tags={
+                **tags,
+                DIGEST: candidate.digest,
+                COMMIT: data.tags.get(COMMIT, "unknown"),
+                "tensorline.run_id": run.ref.run_id,
+                "tensorline.pipeline": candidate.pipeline,
+            },
+        )
+    # MLflow's UI finds the version from the model by this tag.
+    versions = json.dumps([{"name": version.name, "version": version.version}])
+    store.client.set_logged_model_tags(model.model_id, {"mlflow.modelVersions": versions})
+    return version
+
+
+def _log_model(store: Store, candidate: Candidate, run: RunLog, params: Mapping[str, str]) -> LoggedModel:
+    """Logs the model to the run; READY only once all files are there."""
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.models import Model
+
+    client = store.client
+    model = client.create_logged_model(
+        run.ref.experiment_id, candidate.pipeline, run.ref.run_id, {DIGEST: candidate.digest}, dict(params), "pyfunc"
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        packed = Path(scratch, "packed")
+        ids = Model(
+            artifact_path=model.artifact_location, model_uuid=model.model_id, run_id=run.ref.run_id, model_id=model.model_id
+        )
+        # MLflow names its copy after the folder, which under TFX is a number, and refuses links, which DVC may put there.
+        named = Path(scratch, Path(ARTIFACT).name)
+        shutil.copytree(candidate.model_dir, named)
+        pack(named, packed, ids, candidate.example)
+        client.log_model_artifacts(model.model_id, str(packed))
+    client.log_outputs(run.ref.run_id, [LoggedModelOutput(model.model_id, step=0)])
+    _copy_metrics(store, run.ref.run_id, model.model_id)
+    return client.finalize_logged_model(model.model_id, "READY")
+
+
+def _copy_metrics(store: Store, run_id: str, model_id: str) -> None:
+    """Shows the run's latest metrics with the model too; the same moment and step make no second point in the run."""
+    from mlflow.entities import Metric
+
+    latest = store.client.get_run(run_id).data._metric_objs  # noqa: SLF001
+    metrics = [Metric(each.key, each.value, each.timestamp, each.step, model_id=model_id, run_id=run_id) for each in latest]
+    for start in range(0, len(metrics), 1000):
+        store.client.log_batch(run_id, metrics=metrics[start : start + 1000])
+
+
+def _folder(store: Store, version: ModelVersion, download_to: Path) -> Path:
+    """The model folder of a version: where it lies if that is this machine's disk, else a copy in `download_to`."""
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    location = store.client.get_model_version_download_uri(version.name, version.version)
+    if location.startswith("file:"):
+        return local_path(location) / ARTIFACT
+    files = f"{location}/{ARTIFACT}"
+    try:
+        return Path(download_artifacts(artifact_uri=files, dst_path=str(download_to), tracking_uri=store.uri))
+    except MlflowException as error:
+        raise UserError(
+            f"model '{version.name}': champion, version {version.version}: {redact(str(error))}. Expected its files in "
+            f"{redact(location)}, where the register stage put them."
+        ) from None

@@ -1,0 +1,162 @@
+"""What can be written to an MLflow run, while it runs and after."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.errors import TensorlineError
+from components.tracking.flatten import flatten, key_for, tag_values
+from components.tracking.process import process_tags
+from components.tracking.redaction import redact
+from components.tracking.run_file import RunRef
+from components.tracking.store import Store
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from mlflow.entities import Metric
+
+_MAX_BATCH_METRICS = 1000
+_MAX_BATCH_PARAMS = 100
+_MAX_DIGEST_CHARS = 36
+_TRIAL_STATUS = {"COMPLETED": "FINISHED", "FAILED": "FAILED", "INVALID": "FAILED"}
+
+STAGE = "tensorline.stage"
+PIPELINE = "tensorline.pipeline"
+
+
+@dataclass(frozen=True)
+class RunLog:
+    """One run; its status and its times are left as they are.
+
+    Attributes:
+        store: Where the run is.
+        ref: Which run, stage and pipeline.
+    """
+
+    store: Store
+    ref: RunRef
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Logs nested parameters under dotted names. Raises: TensorlineError if one was logged with another value."""
+        from mlflow.entities import Param
+        from mlflow.exceptions import MlflowException
+
+        batch = [Param(key, value) for key, value in flatten(params).items()]
+        try:
+            for start in range(0, len(batch), _MAX_BATCH_PARAMS):
+                self.store.client.log_batch(self.ref.run_id, params=batch[start : start + _MAX_BATCH_PARAMS])
+        except MlflowException as error:
+            raise TensorlineError(f"MLflow run {self.ref.run_id} ({self.ref.stage}): {redact(str(error))}") from None
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
+        """Logs single values."""
+        self._log_metrics(_metrics(metrics, step))
+
+    def log_history(self, epochs: Sequence[Mapping[str, float]]) -> None:
+        """Logs the metrics of each epoch; the first is step 0."""
+        self._log_metrics([metric for step, metrics in enumerate(epochs) for metric in _metrics(metrics, step)])
+
+    def _log_metrics(self, metrics: Sequence[Metric]) -> None:
+        for start in range(0, len(metrics), _MAX_BATCH_METRICS):
+            self.store.client.log_batch(self.ref.run_id, metrics=metrics[start : start + _MAX_BATCH_METRICS])
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Sets tags, credentials blanked."""
+        from mlflow.entities import RunTag
+
+        batch = [RunTag(key, value) for key, value in tag_values(tags).items()]
+        for start in range(0, len(batch), _MAX_BATCH_PARAMS):
+            self.store.client.log_batch(self.ref.run_id, tags=batch[start : start + _MAX_BATCH_PARAMS])
+
+    def log_artifact(self, path: Path, folder: str = "") -> None:
+        """Copies a file, or what a folder holds, into `folder` of the run's artifacts ('' is their root)."""
+        log = self.store.client.log_artifacts if path.is_dir() else self.store.client.log_artifact
+        log(self.ref.run_id, str(path), folder or None)
+
+    def log_text(self, text: str, file: str) -> None:
+        """Writes text, credentials blanked, to the artifact `file`."""
+        self.store.client.log_text(self.ref.run_id, redact(text), file)
+
+    def log_figure(self, figure: Figure, file: str) -> None:
+        """Writes a picture to the artifact `file`."""
+        self.store.client.log_figure(self.ref.run_id, figure, file)
+
+    def log_dataset(self, name: str, digest: str, source: str, context: str = "") -> None:
+        """Records data that the stage read.
+
+        Args:
+            name: As people call it.
+            digest: Of its content; MLflow keeps 36 characters.
+            source: File, folder or glob.
+            context: What it was used for, such as `training`; default: the stage.
+        """
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        dataset = Dataset(name, digest[:_MAX_DIGEST_CHARS], "local", json.dumps({"uri": redact(source)}, ensure_ascii=False))
+        tag = InputTag("mlflow.data.context", context or self.ref.stage)
+        self.store.client.log_inputs(self.ref.run_id, [DatasetInput(dataset, [tag])])
+
+    def log_trial(
+        self,
+        name: str,
+        params: Mapping[str, Any],
+        epochs: Sequence[Mapping[str, float]],
+        metrics: Mapping[str, float],
+        status: str = "COMPLETED",
+    ) -> str:
+        """Logs one trial of a search as a nested run; returns its id.
+
+        Args:
+            name: As `trial 03`.
+            params: Its hyperparameters.
+            epochs: Metrics of each epoch.
+            metrics: Its results, such as the score.
+            status: KerasTuner's: COMPLETED, FAILED, INVALID; all others never ended and are KILLED.
+        """
+        tags = {
+            "mlflow.parentRunId": self.ref.run_id,
+            STAGE: f"{self.ref.stage}.trial",
+            PIPELINE: self.ref.pipeline,
+            "tensorline.trial.status": status,
+            **process_tags(),
+        }
+        run = self.store.client.create_run(self.ref.experiment_id, tags=tags, run_name=name)
+        ref = RunRef(run.info.run_id, self.ref.experiment_id, tags[STAGE], self.ref.pipeline)
+        trial = RunLog(self.store, ref)
+        trial.log_params(params)
+        trial.log_history(epochs)
+        trial.log_metrics(metrics, step=max(len(epochs) - 1, 0))
+        self.store.client.set_terminated(trial.ref.run_id, _TRIAL_STATUS.get(status, "KILLED"))
+        return trial.ref.run_id
+
+
+def reopen(store: Store, run_id: str) -> RunLog | None:
+    """A run that has ended, to add to it; None if this store does not have it.
+
+    Artifacts that came from a shared DVC cache may name a run in someone else's store.
+    """
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+
+    try:
+        run = store.client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+            raise
+        return None
+    if run.info.lifecycle_stage != "active":
+        return None
+    tags = run.data.tags
+    return RunLog(store, RunRef(run_id, run.info.experiment_id, tags.get(STAGE, ""), tags.get(PIPELINE, "")))
+
+
+def _metrics(metrics: Mapping[str, float], step: int) -> list[Metric]:
+    from mlflow.entities import Metric
+
+    now_ms = int(time.time() * 1000)
+    return [Metric(key_for(name), float(value), now_ms, step) for name, value in metrics.items()]
