@@ -1,0 +1,159 @@
+"""The TFX components of each stage.
+
+The same objects run as a DVC stage (`stage`), where the inputs are folders, and in a plain `tfx` pipeline (`tfx_pipeline`),
+where the inputs are the outputs of the stages before. Each stage imports only what it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from components.bridge.job import Job
+
+if TYPE_CHECKING:
+    from tfx.dsl.components.base.base_component import BaseComponent
+    from tfx.types import BaseChannel
+
+    Channels = Mapping[str, BaseChannel]
+    Builder = Callable[[Job, Channels], list[BaseComponent]]
+
+
+def _ingest(job: Job, channels: Channels) -> list[BaseComponent]:
+    from components.ingest.component import Ingest
+
+    return [Ingest(data=job.params.data, schema=job.reviewed_schema)]
+
+
+def _validate(job: Job, channels: Channels) -> list[BaseComponent]:
+    from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+    from tfx.components.statistics_gen.component import StatisticsGen
+
+    from components.validate.example_validator import ExampleValidator
+    from components.validate.schema_gen import SchemaGen
+
+    schema: Any
+    if job.reviewed_schema is not None:
+        schema = ImportSchemaGen(schema_file=str(job.schema_file))
+        # With the schema, codes that it calls categorical are counted by value, as strings are.
+        statistics = StatisticsGen(examples=channels["examples"], schema=schema.outputs["schema"])
+        first = [schema, statistics]
+    else:
+        statistics = StatisticsGen(examples=channels["examples"])
+        schema = SchemaGen(statistics=statistics.outputs["statistics"], label=job.params.data.label)
+        first = [statistics, schema]
+    validator = ExampleValidator(
+        statistics=statistics.outputs["statistics"],
+        schema=schema.outputs["schema"],
+        examples=channels["examples"],
+        on_anomaly=job.params.validate_.on_anomaly,
+        num_shown=job.params.validate_.num_shown,
+    )
+    return [*first, validator]
+
+
+def _transform(job: Job, channels: Channels) -> list[BaseComponent]:
+    from tfx.proto import transform_pb2
+
+    from components.transform.component import Transform
+
+    splits = transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"])
+    return [
+        Transform(
+            examples=channels["examples"],
+            schema=channels["schema"],
+            preprocessing_fn="components.transform.preprocessing.preprocessing_fn",
+            splits_config=splits,
+            disable_analyzer_cache=True,
+            disable_statistics=True,
+            custom_config=job.recipe_config(),
+        )
+    ]
+
+
+def _tune(job: Job, channels: Channels) -> list[BaseComponent]:
+    inputs = {
+        "examples": channels["transformed_examples"],
+        "transform_graph": channels["transform_graph"],
+        "schema": channels["schema"],
+    }
+    if job.params.tune.max_trials == 0:
+        from components.tune.defaults import RecipeDefaults
+
+        return [RecipeDefaults(**inputs, config=job.recipe_config())]
+    from components.tune.component import Tuner
+
+    return [Tuner(**inputs, tuner_fn="components.tune.tuner_fn.tuner_fn", custom_config=job.recipe_config())]
+
+
+def _train(job: Job, channels: Channels) -> list[BaseComponent]:
+    from tfx.components.trainer.component import Trainer
+
+    return [
+        Trainer(
+            examples=channels["transformed_examples"],
+            transform_graph=channels["transform_graph"],
+            schema=channels["schema"],
+            hyperparameters=channels["best_hyperparameters"],
+            run_fn="components.train.run_fn.run_fn",
+            custom_config=job.recipe_config(),
+        )
+    ]
+
+
+def _evaluate(job: Job, channels: Channels) -> list[BaseComponent]:
+    from components.evaluate.evaluator import Evaluator
+    from components.evaluate.report_component import ModelReport
+
+    evaluator = Evaluator(
+        examples=channels["examples"], model=channels["model"], schema=channels["schema"], params=job.params.evaluate
+    )
+    report = ModelReport(
+        examples=channels["examples"],
+        model=channels["model"],
+        schema=channels["schema"],
+        evaluation=evaluator.outputs["evaluation"],
+        blessing=evaluator.outputs["blessing"],
+        baseline_model=channels.get("baseline_model"),
+        params=job.params.evaluate,
+        seed=job.shared.seed,
+        model_name=job.params.register_.model_name,
+    )
+    return [evaluator, report]
+
+
+def _register(job: Job, channels: Channels) -> list[BaseComponent]:
+    from components.register.component import Register
+
+    return [
+        Register(
+            model=channels["model"],
+            report=channels["report"],
+            examples=channels["examples"],
+            model_name=job.params.register_.model_name,
+            pipeline=job.name,
+        )
+    ]
+
+
+STAGES: dict[str, Builder] = {
+    "ingest": _ingest,
+    "validate": _validate,
+    "transform": _transform,
+    "tune": _tune,
+    "train": _train,
+    "evaluate": _evaluate,
+    "register": _register,
+}
+"""Stage → function from the job and the channels of the artifacts made before (by output key) to its components, in order."""
+
+INPUTS: dict[str, tuple[str, ...]] = {
+    "ingest": (),
+    "validate": ("examples",),
+    "transform": ("examples", "schema"),
+    "tune": ("transformed_examples", "transform_graph", "schema"),
+    "train": ("transformed_examples", "transform_graph", "schema", "best_hyperparameters"),
+    "evaluate": ("examples", "model", "schema"),
+    "register": ("model", "report", "examples"),
+}
+"""Stage → the artifacts of earlier stages that it reads."""

@@ -1,0 +1,230 @@
+"""Runs one stage of one pipeline as DVC does: `python -m components.STAGE NAME`, from the repository's root.
+
+Artifacts are written aside and renamed at the end, so that a killed stage leaves no half result; records are accounted for;
+the run is tracked. Libraries' logs go to artifacts/NAME/logs/STAGE.log, so that the terminal shows what matters.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import shutil
+import tempfile
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from components import progress
+from components.bridge import accounting
+from components.bridge.artifact_folder import load_artifact, save_properties
+from components.bridge.beam import context_args
+from components.bridge.graph import INPUTS, STAGES
+from components.bridge.job import Job
+from components.bridge.outcome import Outcome
+from components.environment import prepare
+from components.errors import TensorlineError
+
+if TYPE_CHECKING:
+    from tfx.dsl.components.base.base_component import BaseComponent
+    from tfx.types.artifact import Artifact
+
+
+def main(stage: str, argv: Sequence[str] | None = None) -> int:
+    """Runs `stage` of the pipeline that `argv` names; returns the exit code: 0 done, 1 failure, 2 the user's mistake."""
+    parser = argparse.ArgumentParser(prog=f"python -m components.{stage}", description=f"The stage {stage} of one pipeline.")
+    parser.add_argument("pipeline", help="a name under `pipelines` in params.yaml")
+    name = parser.parse_args(argv).pipeline
+    prepare()
+    root = Path.cwd()
+    started = time.monotonic()
+    log = _start_log(root, name, stage)
+    terminal = _divert_stderr(log)
+    _say(name, stage, f"started; the libraries' log: {_shown(log, root)}")
+    try:
+        lines = run_stage(stage, name, root)
+    except TensorlineError as error:
+        logging.getLogger(__name__).info("%s", traceback.format_exc())
+        print(f"\n{name} · {stage}: {error}", file=terminal, flush=True)
+        return error.exit_code
+    except (KeyboardInterrupt, SystemExit) as stop:  # tracking turns SIGTERM into a SystemExit
+        print(f"\n{name} · {stage}: stopped. Nothing was half-written; run it again to go on.", file=terminal, flush=True)
+        return stop.code if isinstance(stop, SystemExit) and isinstance(stop.code, int) else 130
+    except Exception as error:  # noqa: BLE001  the last line of defence: one message, and the traceback where it can be read
+        logging.getLogger(__name__).error("%s", traceback.format_exc())
+        print(
+            f"\n{name} · {stage}: failed with {type(error).__name__}: {error}\nThe whole story: {_shown(log, root)}",
+            file=terminal,
+            flush=True,
+        )
+        return 1
+    for line in lines:
+        _say(name, stage, line)
+    _say(name, stage, f"done in {time.monotonic() - started:.1f} s → artifacts/{name}/")
+    return 0
+
+
+def run_stage(stage: str, name: str, root: Path) -> list[str]:
+    """Runs `stage` of the pipeline `name`; returns what it has to tell, line by line.
+
+    Raises: TensorlineError in its kinds; whatever a component raises.
+    """
+    from components.bridge.tracked import track
+
+    job = Job.load(name, root)
+    with track(job, stage) as tracked, progress.listening(_show_progress(job, stage)), progress.listening(tracked.on_progress):
+        folders = {key: job.artifact(key) for key in INPUTS[stage]}
+        scratch = job.artifact(f".partial-{stage}")
+        shutil.rmtree(scratch, ignore_errors=True)  # left by a killed stage
+        scratch.mkdir(parents=True)
+        try:
+            baseline = tracked.champion_folder(scratch / ".champion") if stage == "evaluate" else None
+            if baseline is not None:
+                folders["baseline_model"] = baseline
+            made = execute(job, stage, folders, scratch, tracked.exec_properties())
+            _account(stage, folders, made)
+        except TensorlineError:
+            # What a refused stage found out (the anomalies, say) is worth seeing.
+            tracked.log(_outcome(job, stage, {**folders, **_existing(scratch)}, failed=True))
+            shutil.rmtree(scratch)
+            raise
+        outcome = _outcome(job, stage, {**folders, **made}, failed=False)
+        tracked.log(outcome)
+        for key, folder in made.items():
+            _replace(folder, job.artifact(key))
+        shutil.rmtree(scratch)
+        tracked.write_run_file(job.artifact("runs") / f"{stage}.json")
+    return outcome.lines
+
+
+def execute(
+    job: Job, stage: str, folders: Mapping[str, Path], scratch: Path, properties: Mapping[str, Any]
+) -> dict[str, Path]:
+    """Runs the executors of a stage's components, without ML Metadata.
+
+    Args:
+        job: The pipeline.
+        stage: A key of `STAGES`.
+        folders: The artifacts that are there already, by output key.
+        scratch: Folder to write the stage's artifacts to, each under its output key.
+        properties: Exec properties that only this run knows, set where a component takes them.
+
+    Returns: The folders that were made, by output key.
+    """
+    from tfx.types import channel_utils
+
+    channels = {key: channel_utils.as_channel([load_artifact(key, folder)]) for key, folder in folders.items()}
+    made: dict[tuple[str, str], Artifact] = {}
+    for component in STAGES[stage](job, channels):
+        inputs = {key: _resolve(channel, made) for key, channel in component.spec.inputs.items()}
+        outputs = {}
+        for key, channel in component.spec.outputs.items():
+            artifact = channel.type()
+            artifact.uri = str(scratch / key)
+            Path(artifact.uri).mkdir()
+            outputs[key] = [artifact]
+            made[component.id, key] = artifact
+        known = {key: value for key, value in properties.items() if key in component.spec.PARAMETERS}
+        exec_properties = {**component.spec.exec_properties, **known}
+        _executor(component, job, scratch).Do(inputs, outputs, exec_properties)
+    for artifact in made.values():
+        save_properties(artifact, Path(artifact.uri))
+    return {key: Path(artifact.uri) for (_, key), artifact in made.items()}
+
+
+def _resolve(channel: Any, made: Mapping[tuple[str, str], Artifact]) -> list[Artifact]:
+    """The artifacts of a channel: given, or made by an earlier component of the stage."""
+    producer = getattr(channel, "producer_component_id", None)
+    if producer is not None and (producer, channel.output_key) in made:
+        return [made[producer, channel.output_key]]
+    return list(channel.get())
+
+
+def _executor(component: BaseComponent, job: Job, scratch: Path) -> Any:
+    from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+    from tfx.dsl.components.base.base_executor import BaseExecutor
+
+    executor_class = component.executor_spec.executor_class
+    common = {"tmp_dir": str(scratch / ".tmp"), "unique_id": component.id}
+    if issubclass(executor_class, BaseBeamExecutor):
+        context = BaseBeamExecutor.Context(**context_args(job.shared.beam), **common)
+    else:
+        context = BaseExecutor.Context(**common)
+    return executor_class(context)
+
+
+def _account(stage: str, folders: Mapping[str, Path], made: Mapping[str, Path]) -> None:
+    if stage == "validate":
+        accounting.check_statistics(folders["examples"], made["statistics"])
+    elif stage == "transform":
+        accounting.check_transformed(folders["examples"], made["transformed_examples"])
+
+
+def _outcome(job: Job, stage: str, folders: Mapping[str, Path], *, failed: bool) -> Outcome:
+    module = importlib.import_module(f"components.{stage}.outcome")
+    function = getattr(module, "failed_outcome", None) if failed else module.outcome
+    outcome: Outcome = function(job, folders) if function else Outcome()
+    return outcome
+
+
+def _existing(scratch: Path) -> dict[str, Path]:
+    return {
+        folder.name: folder
+        for folder in scratch.iterdir()
+        if folder.is_dir() and not folder.name.startswith(".") and any(folder.iterdir())
+    }
+
+
+def _replace(made: Path, final: Path) -> None:
+    """Moves a finished artifact into its place; what stood there is gone only once the new one stands."""
+    old = final.with_name(f".old-{final.name}")
+    shutil.rmtree(old, ignore_errors=True)
+    if final.exists():
+        final.rename(old)
+    made.rename(final)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _show_progress(job: Job, stage: str) -> progress.Listener:
+    def show(metrics: Mapping[str, float], step: int, num_steps: int) -> None:
+        shown = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if name != "learning_rate")
+        unit = "trial" if stage == "tune" else "epoch"
+        _say(job.name, stage, f"{unit} {step}/{num_steps}  {shown}")
+
+    return show
+
+
+def _say(name: str, stage: str, text: str) -> None:
+    for line in text.splitlines():
+        print(f"{name} · {stage:<9} {line}", flush=True)
+
+
+def _start_log(root: Path, name: str, stage: str) -> Path:
+    """Sends the libraries' logs and warnings to a file, which it returns."""
+    folder = root / "artifacts" / name / "logs"
+    if not (root / "pipelines" / name).is_dir():  # an unknown pipeline gets no folder; its message comes from load_pipeline
+        folder = Path(tempfile.mkdtemp(prefix="tensorline-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / f"{stage}.log"
+    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(filename=log, filemode="w", level=logging.INFO, format=form, encoding="utf-8", force=True)
+    logging.captureWarnings(capture=True)
+    return log
+
+
+def _divert_stderr(log: Path) -> TextIO:
+    """Sends what native code writes to standard error to the log; returns the terminal's standard error.
+
+    TensorFlow and TFDV write dozens of lines before any of their own settings can silence them.
+    """
+    terminal = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace")
+    with log.open("a") as file:
+        os.dup2(file.fileno(), 2)
+    return terminal
+
+
+def _shown(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

@@ -1,0 +1,121 @@
+"""Wraps a stage in its MLflow run: what the bridge tells the tracking store, and what it asks of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.bridge.dvc_file import stage_dependencies
+from components.bridge.job import Job
+from components.bridge.outcome import Outcome
+from components.errors import UserError
+from components.tracking.provenance import digest_paths, git_state
+from components.tracking.registry import champion
+from components.tracking.run_file import read_run_file, write_run_file
+from components.tracking.run_log import RunLog, reopen
+from components.tracking.runs import start_stage_run
+from components.tracking.store import Store, open_store
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """One stage execution and its run."""
+
+    job: Job
+    stage: str
+    store: Store
+    run: RunLog
+
+    def on_progress(self, metrics: Mapping[str, float], step: int, num_steps: int) -> None:
+        """Logs what was published, so that the curve grows while the model learns."""
+        self.run.log_metrics(metrics, step=step - 1)
+
+    def champion_folder(self, download_to: Path) -> Path | None:
+        """The champion's model folder; None if there is no champion."""
+        found = champion(self.store, self.job.params.register_.model_name, download_to)
+        return found.folder if found else None
+
+    def exec_properties(self) -> dict[str, str]:
+        """What only this run knows, for the components that take it."""
+        return {"tracking_uri": self.store.uri, "train_run_id": self._train_run_id()}
+
+    def log(self, outcome: Outcome) -> None:
+        """Writes a stage's outcome to its run, and what concerns the model to the run that trained it."""
+        run = self.run
+        run.log_params(outcome.params)
+        run.log_metrics(outcome.metrics)
+        run.set_tags(outcome.tags)
+        for path, folder in outcome.files.items():
+            run.log_artifact(path, folder)
+        for file, figure in outcome.figures.items():
+            run.log_figure(figure, file)
+        if outcome.dataset is not None:
+            run.log_dataset(*outcome.dataset)
+        for trial in outcome.trials:
+            score = {} if trial.score is None else {"score": trial.score}
+            run.log_trial(trial.name, trial.params, trial.epochs, score, trial.status)
+        if outcome.model_metrics or outcome.model_files:
+            model_run = reopen(self.store, self._train_run_id()) if self._train_run_id() else None
+            if model_run is not None:
+                model_run.log_metrics(outcome.model_metrics)
+                for path, folder in outcome.model_files.items():
+                    model_run.log_artifact(path, folder)
+
+    def write_run_file(self, path: Path) -> None:
+        """Notes the run's id beside the artifacts."""
+        write_run_file(path, self.run.ref)
+
+    def _train_run_id(self) -> str:
+        try:
+            return read_run_file(self.job.artifact("runs") / "train.json").run_id
+        except UserError:
+            return ""  # the stages before train, or artifacts that were made elsewhere
+
+
+@contextmanager
+def track(job: Job, stage: str) -> Iterator[Tracked]:
+    """Opens the run of one stage execution, with its parameters and where it comes from."""
+    entry = job.shared.pipelines[job.name]
+    needs = stage_dependencies(job.root, stage, job.name, entry.model_dump())
+    store = open_store(job.root)
+    with start_stage_run(
+        store,
+        job.name,
+        stage,
+        params=_sections(job, needs.params),
+        git=git_state(job.root),
+        dependencies=digest_paths(needs.paths, job.root),
+        data_digest=_data_digest(job),
+    ) as run:
+        yield Tracked(job, stage, store, run)
+
+
+def _sections(job: Job, wanted: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    """The parameters that the stage reads, defaults filled in."""
+    own = {
+        **job.params.model_dump(mode="json", by_alias=True, exclude={"transform", "model"}),
+        "transform": job.params.transform.model_dump(mode="json"),
+        "model": job.params.model.model_dump(mode="json"),
+    }
+    shared = job.shared.model_dump(mode="json")
+    values: dict[str, Any] = {}
+    for file, keys in wanted.items():
+        source = own if file == job.params_file else shared
+        for key in keys:
+            value: Any = source
+            for part in key.split("."):
+                value = value[part]
+            values[key] = value
+    return values
+
+
+def _data_digest(job: Job) -> str | None:
+    file = job.artifact("ingest_report") / "ingest.json"
+    if not file.exists():
+        return None
+    digest: str = json.loads(file.read_text(encoding="utf-8"))["data_digest"]
+    return digest

@@ -1,0 +1,29 @@
+"""Lets long work tell how far it is, without knowing who listens.
+
+A component publishes; the bridge listens and passes on to the terminal and the tracking store. Under TFX's own runners
+nobody listens, and nothing happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+Listener = Callable[[Mapping[str, float], int, int], None]
+_listeners: list[Listener] = []
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Calls `listener(metrics, step, num_steps)` for whatever is published within the block."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+def publish(metrics: Mapping[str, float], step: int, num_steps: int) -> None:
+    """Tells that step `step` of `num_steps` (both count from 1) ended with `metrics`."""
+    for listener in _listeners:
+        listener(metrics, step, num_steps)

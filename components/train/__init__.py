@@ -1,0 +1,1 @@
+"""TFX's Trainer: fits the recipe's model and exports it with the transform graph."""

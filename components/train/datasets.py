@@ -1,0 +1,54 @@
+"""tf.data pipelines over transformed examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+CACHE_LIMIT_BYTES = 512 * 2**20
+"""Splits smaller than this on disk are kept in memory after the first epoch."""
+
+
+def expand(patterns: Sequence[str]) -> list[str]:
+    """The files that TFX's file patterns name, sorted."""
+    return sorted(str(path) for pattern in patterns for path in tf.io.gfile.glob(pattern))
+
+
+def make_dataset(
+    files: Sequence[str], spec: Mapping[str, Any], label: str, batch_size: int, *, shuffle_seed: int | None = None
+) -> tf.data.Dataset:
+    """Batches of (features, label).
+
+    Args:
+        files: TFRecord files of transformed tf.Examples, plain or gzip.
+        spec: Parsing spec of the transformed features, the label among them.
+        label: Name of the label in `spec`.
+        batch_size: Examples a batch; the last batch may be smaller.
+        shuffle_seed: Shuffles anew each epoch, in the same way for the same seed; None keeps the files' order.
+
+    Returns: A dataset of ({name: [batch, n]}, [batch, 1]), in the dtypes of `spec`.
+    """
+    compression = "GZIP" if files[0].endswith(".gz") else ""
+    dataset = tf.data.TFRecordDataset(list(files), compression_type=compression, num_parallel_reads=min(len(files), 8))
+    if sum(Path(file).stat().st_size for file in files) <= CACHE_LIMIT_BYTES:
+        dataset = dataset.cache()
+    if shuffle_seed is not None:
+        dataset = dataset.shuffle(100_000, seed=shuffle_seed, reshuffle_each_iteration=True)
+
+    def parse(serialized: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        features = tf.io.parse_example(serialized, dict(spec))
+        return features, features.pop(label)
+
+    return dataset.batch(batch_size).map(parse, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def count_labels(dataset: tf.data.Dataset, num_classes: int) -> list[int]:
+    """How often each class id 0 … num_classes - 1 is the label in one pass over `dataset`."""
+    zeros = tf.zeros([num_classes], tf.int64)
+    counts = dataset.reduce(
+        zeros, lambda total, batch: total + tf.math.bincount(tf.reshape(batch, [-1]), minlength=num_classes, dtype=tf.int64)
+    )
+    return [int(count) for count in counts.numpy()]

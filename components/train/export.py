@@ -1,0 +1,125 @@
+"""Writes the model: a SavedModel that contains the transform graph, the `.keras` file beside it, and what they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from components.errors import TensorlineError
+
+MODEL_FILE = "model.json"
+KERAS_FILE = "keras/model.keras"
+
+_RAW_DTYPES = {tf.int64: tf.float64, tf.float32: tf.float32, tf.string: tf.string}
+"""dtype of a feature → dtype in `serve_raw`. An integer has no value for "missing", a float has NaN, and float64 holds every
+integer up to 2^53."""
+
+
+class ServingModule(tf.Module):
+    """The model with the transform graph in front, so that training and serving can't differ.
+
+    Two signatures over the same weights answer `recipe.outputs()`: `serving_default` takes serialized tf.Examples (string,
+    [batch]), `serve_raw` takes the raw columns by name ([batch, 1] each: number columns float32, integer columns float64,
+    both NaN where missing; strings "" where missing). A third, `transform_labels`, gives the labels of serialized
+    tf.Examples as the model was trained on them ([batch, 1]), for the evaluation.
+    """
+
+    def __init__(self, model: keras.Model, recipe: Any, transform_output: tft.TFTransformOutput, label: str) -> None:
+        super().__init__()
+        self._model_variables = [variable.value for variable in model.variables]
+        self._transform = transform_output.transform_features_layer()
+        raw_spec = transform_output.raw_feature_spec()
+        feature_spec = {name: spec for name, spec in raw_spec.items() if name != label}
+
+        def predict(features: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+            transformed = self._transform(dict(features))
+            inputs = {name: transformed[name] for name in recipe.feature_spec}
+            outputs: dict[str, tf.Tensor] = recipe.outputs(model(inputs, training=False))
+            return outputs
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+        def serve_examples(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+            return predict(tf.io.parse_example(examples, feature_spec))
+
+        signature = {name: tf.TensorSpec([None, 1], _RAW_DTYPES[spec.dtype], name=name) for name, spec in feature_spec.items()}
+
+        @tf.function(input_signature=[signature])
+        def serve_raw(columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            return predict({name: _as_feature(columns[name], spec) for name, spec in feature_spec.items()})
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+        def transform_labels(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"label": self._transform(tf.io.parse_example(examples, raw_spec))["label"]}
+
+        self.serve_examples = serve_examples
+        self.serve_raw = serve_raw
+        self.transform_labels = transform_labels
+
+
+def _as_feature(column: tf.Tensor, spec: Any) -> tf.Tensor | tf.SparseTensor:
+    """A [batch, 1] column as parsing an example with `spec` would give it."""
+    present = tf.not_equal(column, "") if column.dtype == tf.string else tf.logical_not(tf.math.is_nan(column))
+    if isinstance(spec, tf.io.VarLenFeature):
+        indices = tf.where(present)
+        values = (
+            tf.cast(tf.gather_nd(column, indices), spec.dtype) if spec.dtype != tf.string else tf.gather_nd(column, indices)
+        )
+        return tf.SparseTensor(indices, values, tf.shape(column, out_type=tf.int64))
+    if isinstance(spec, tf.io.FixedLenFeature):
+        dense = column
+        if spec.default_value is not None:
+            default = tf.cast(tf.reshape(tf.constant(spec.default_value), [1, 1]), column.dtype)
+            dense = tf.where(present, column, default)
+        return tf.reshape(dense if spec.dtype == tf.string else tf.cast(dense, spec.dtype), [-1, *spec.shape])
+    raise TensorlineError(f"the schema gives a feature as {type(spec).__name__}, which serve_raw can't take.")
+
+
+def model_digest(model: keras.Model, transform_graph: Path) -> str:
+    """sha256 of what the model computes: weights, architecture, and the transform graph with its vocabularies."""
+    digest = hashlib.sha256(model.to_json().encode())
+    for variable in model.variables:
+        value = variable.numpy()
+        digest.update(f"{variable.path} {value.shape} {value.dtype}".encode())
+        digest.update(value.tobytes())
+    for file in sorted(path for path in transform_graph.rglob("*") if path.is_file() and path.name != "fingerprint.pb"):
+        digest.update(str(file.relative_to(transform_graph)).encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def export(
+    model: keras.Model, recipe: Any, transform_output: tft.TFTransformOutput, recipe_name: str, serving_dir: Path
+) -> dict[str, Any]:
+    """Writes `serving_dir` (the SavedModel) and, beside it, keras/model.keras and model.json; returns what model.json holds."""
+    module = ServingModule(model, recipe, transform_output, recipe.task.label)
+    tf.saved_model.save(
+        module,
+        str(serving_dir),
+        signatures={
+            "serving_default": module.serve_examples,
+            "serve_raw": module.serve_raw,
+            "transform_labels": module.transform_labels,  # TFMA takes functions only by signature
+        },
+    )
+    folder = serving_dir.parent
+    keras_file = folder / KERAS_FILE
+    keras_file.parent.mkdir(parents=True, exist_ok=True)
+    model.save(keras_file)
+    description = {
+        "recipe": recipe_name,
+        "kind": recipe.kind,
+        "key_metric": recipe.key_metric,
+        "class_names": recipe.class_names,
+        "label": recipe.task.label,
+        "digest": model_digest(model, Path(transform_output.transform_savedmodel_dir)),
+        "num_parameters": int(model.count_params()),
+    }
+    (folder / MODEL_FILE).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+    return description

@@ -1,0 +1,92 @@
+"""What tuning and training share: the recipe with its features, the data, the arguments of `fit`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import keras
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from components import progress
+from components.bridge.recipe import create_recipe
+from components.train.class_weights import class_weights
+from components.train.datasets import count_labels, expand, make_dataset
+from components.train.objective import objective
+
+if TYPE_CHECKING:
+    from tfx.components.trainer.fn_args_utils import FnArgs
+
+LABEL_KEY = "label"  # recipes.contract.LABEL_KEY; components know recipes by name only
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """A recipe that knows its features, the two splits, and what `fit` takes."""
+
+    recipe: Any
+    transform_output: tft.TFTransformOutput
+    train: tf.data.Dataset
+    eval: tf.data.Dataset
+    class_weight: dict[int, float] | None
+    config: dict[str, Any]
+
+    def monitor(self) -> tuple[str, str]:
+        """(metric to watch, min or max): tune.objective, or the recipe's own."""
+        return objective(self.config["tune"]["objective"], self.recipe)
+
+    def early_stopping(self) -> list[keras.callbacks.Callback]:
+        """The callback that train.early_stopping asks for; none if it is null."""
+        settings = self.config["train"]["early_stopping"]
+        if settings is None:
+            return []
+        metric, direction = objective(settings["monitor"], self.recipe)
+        return [
+            keras.callbacks.EarlyStopping(
+                monitor=metric,
+                mode=direction,
+                patience=settings["patience"],
+                min_delta=settings["min_delta"],
+                restore_best_weights=True,
+            )
+        ]
+
+
+def prepare(fn_args: FnArgs) -> Fitting:
+    """Seeds everything, and prepares what the Tuner's and the Trainer's functions need.
+
+    The same inputs, parameters and seed then give the same weights, to the last bit.
+    """
+    import tensorflow_data_validation as tfdv
+
+    config = fn_args.custom_config
+    keras.utils.set_random_seed(config["seed"])
+    tf.config.experimental.enable_op_determinism()
+    transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
+    recipe = create_recipe(config, tfdv.load_schema_text(fn_args.schema_path))
+    spec = transform_output.transformed_feature_spec()
+    recipe.set_features({name: value for name, value in spec.items() if name != LABEL_KEY}, transform_output)
+    batch_size = config["train"]["batch_size"]
+    train_files, eval_files = expand(fn_args.train_files), expand(fn_args.eval_files)
+    counts: list[int] = []
+    setting = config["train"]["class_weights"]
+    if setting == "balanced" and recipe.class_names:
+        labels = make_dataset(train_files, spec, LABEL_KEY, 8192).map(lambda features, label: label)
+        counts = count_labels(labels, len(recipe.class_names))
+    return Fitting(
+        recipe=recipe,
+        transform_output=transform_output,
+        train=make_dataset(train_files, spec, LABEL_KEY, batch_size, shuffle_seed=config["seed"]),
+        eval=make_dataset(eval_files, spec, LABEL_KEY, max(batch_size, 1024)),
+        class_weight=class_weights(setting, recipe.class_names, counts),
+        config=config,
+    )
+
+
+class PublishProgress(keras.callbacks.Callback):
+    """Tells whoever listens how each epoch ended."""
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        metrics = {name: float(value) for name, value in (logs or {}).items()}
+        progress.publish(metrics, epoch + 1, self.params["epochs"])

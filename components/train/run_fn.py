@@ -1,0 +1,59 @@
+"""The function that TFX's Trainer calls."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import keras
+import keras_tuner
+
+from components.errors import UserError
+from components.train.export import export
+from components.train.fitting import PublishProgress, prepare
+
+if TYPE_CHECKING:
+    from tfx.components.trainer.fn_args_utils import FnArgs
+
+HISTORY_FILE = "history.json"
+SUMMARY_FILE = "model.txt"
+
+
+def run_fn(fn_args: FnArgs) -> None:
+    """Builds the recipe's model with the best hyperparameters, fits it, and exports it.
+
+    Writes the SavedModel to `fn_args.serving_model_dir`, the rest of the model beside it, and history.json (epochs with
+    their metrics) and model.txt (the layers) to `fn_args.model_run_dir`.
+
+    Raises: UserError if train.early_stopping.monitor is no metric of the model.
+    """
+    fitting = prepare(fn_args)
+    recipe, settings = fitting.recipe, fitting.config["train"]
+    hp = keras_tuner.HyperParameters.from_config(fn_args.hyperparameters)
+    model = recipe.build(hp)
+    callbacks: list[keras.callbacks.Callback] = [PublishProgress(), *fitting.early_stopping()]
+    history = recipe.fit(
+        hp,
+        model,
+        fitting.train,
+        validation_data=fitting.eval,
+        epochs=settings["epochs"],
+        callbacks=callbacks,
+        class_weight=fitting.class_weight,
+        verbose=0,
+    )
+    monitored = [callback.monitor for callback in callbacks if isinstance(callback, keras.callbacks.EarlyStopping)]
+    if unknown := [metric for metric in monitored if metric not in history.history]:
+        raise UserError(
+            f"train.early_stopping.monitor: the model has no metric '{unknown[0]}'. "
+            f"It has: {', '.join(sorted(history.history))}."
+        )
+    folder = Path(fn_args.model_run_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    epochs = [{name: float(values[index]) for name, values in history.history.items()} for index in range(len(history.epoch))]
+    (folder / HISTORY_FILE).write_text(json.dumps({"epochs": epochs}, indent=1) + "\n", encoding="utf-8")
+    lines: list[str] = []
+    model.summary(print_fn=lines.append, line_length=110)
+    (folder / SUMMARY_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    export(model, recipe, fitting.transform_output, fitting.config["recipe"], Path(fn_args.serving_model_dir))

@@ -1,0 +1,1 @@
+"""TFX's Transform with the recipe's preprocessing function."""

@@ -1,0 +1,1 @@
+"""Statistics, schema and anomalies: TFX's StatisticsGen, SchemaGen or ImportSchemaGen, and ExampleValidator."""

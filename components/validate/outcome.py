@@ -1,0 +1,55 @@
+"""What validation has to tell: counts, anomalies, a picture of each feature."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from components.bridge import accounting
+from components.bridge.job import Job
+from components.bridge.outcome import Outcome
+from components.tfrecord import count_split
+from components.validate.anomalies import as_text
+from components.validate.example_validator import ANOMALIES_FILE
+from components.validate.pictures import statistics_figures
+
+
+def outcome(job: Job, folders: Mapping[str, Path]) -> Outcome:
+    """Statistics and anomalies, for the terminal and the run."""
+    import tensorflow_data_validation as tfdv
+
+    result = Outcome()
+    statistics = {}
+    for split in ("train", "eval", "test"):
+        file = folders["statistics"] / f"Split-{split}" / "FeatureStats.pb"
+        if file.exists():
+            statistics[split] = tfdv.load_stats_binary(str(file)).datasets[0]
+    counts = {split: count_split(folders["examples"], split) for split in statistics}
+    num_features = max((len(dataset.features) for dataset in statistics.values()), default=0)
+    result.lines.append(f"{accounting.shown(counts)} examples of {num_features} features")
+    result.figures = {f"statistics/{name}": figure for name, figure in statistics_figures(statistics).items()}
+    result.files[folders["schema"]] = "schema"
+    anomalies = json.loads((folders["anomalies"] / ANOMALIES_FILE).read_text(encoding="utf-8"))
+    result.metrics["num_anomalies"] = len(anomalies)
+    result.files[folders["anomalies"] / ANOMALIES_FILE] = "anomalies"
+    if anomalies:
+        result.lines.append(f"{len(anomalies)} anomalies (validate.on_anomaly: warn):")
+        result.lines += as_text(anomalies).splitlines()
+    else:
+        result.lines.append("no anomalies")
+    if job.reviewed_schema is None:
+        result.lines.append(
+            f"no reviewed schema: one was inferred. Look at artifacts/{job.name}/schema/schema.pbtxt, then adopt it:"
+        )
+        result.lines.append(f"    tensorline schema {job.name} --accept")
+    return result
+
+
+def failed_outcome(job: Job, folders: Mapping[str, Path]) -> Outcome:
+    """Likewise where the anomalies stopped the pipeline; nothing where it did not come so far."""
+    if not all(key in folders for key in ("statistics", "schema", "anomalies")):
+        return Outcome()
+    if not (folders["anomalies"] / ANOMALIES_FILE).exists():
+        return Outcome()
+    return outcome(job, folders)

@@ -1,0 +1,69 @@
+"""What the tests of several rooms share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # pipelines/ is importable from the root, as it is for a stage
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+@contextmanager
+def working_in(folder: Path) -> Iterator[None]:
+    """Paths in params.yaml are relative to the working directory, as in a stage."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def copy_repository(to: Path) -> Path:
+    """A working copy with parameters, schemas and data, without artifacts; returns its root."""
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, to / name)
+    for name in ("pipelines", "schemas", "data"):
+        shutil.copytree(ROOT / name, to / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return to
+
+
+@pytest.fixture(scope="session")
+def run_stages() -> Callable[..., None]:
+    """Runs stages of a pipeline through the bridge, without tracking: (root, name, stages) → None."""
+    from components.bridge import stage as bridge
+    from components.bridge.job import Job
+
+    def run(root: Path, name: str, stages: tuple[str, ...]) -> None:
+        with working_in(root):
+            job = Job.load(name, root)
+            properties = {"tracking_uri": f"sqlite:///{root / 'mlruns' / 'mlflow.db'}"}
+            for stage in stages:
+                folders = {key: job.artifact(key) for key in bridge.INPUTS[stage]}
+                scratch = job.artifact(f".partial-{stage}")
+                scratch.mkdir(parents=True)
+                made = bridge.execute(job, stage, folders, scratch, properties)
+                for key, folder in made.items():
+                    folder.rename(job.artifact(key))
+                shutil.rmtree(scratch)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def penguins(tmp_path_factory: pytest.TempPathFactory, run_stages: Callable[..., None]) -> Path:
+    """A repository in which the pipeline `penguins` ran up to evaluate; the root. Read only."""
+    from components.bridge.graph import STAGES
+
+    root = copy_repository(tmp_path_factory.mktemp("penguins"))
+    run_stages(root, "penguins", tuple(stage for stage in STAGES if stage != "register"))
+    return root
