@@ -1,0 +1,81 @@
+"""A clone of this repository with a small cut of taxi, built by `dvc repro` as a user would."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+NUM_ROWS = 2000
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A clone and how to run commands in it."""
+
+    root: Path
+
+    def run(self, *command: str, expect: int | None = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Runs a command of the environment in the clone; fails the test unless it leaves with `expect`."""
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env={**self.environment(), **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert expect is None or done.returncode == expect, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def environment(self) -> dict[str, str]:
+        """As scripts/in_env.sh sets it, with this environment's programs."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PYTEST_"))}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return {**kept, "PATH": path, "PYTHONUTF8": "1", "DVC_NO_ANALYTICS": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replaces the only occurrence of a pattern in a file."""
+        path = self.root / file
+        text, count = re.subn(old, new, path.read_text(encoding="utf-8"))
+        assert count == 1, f"{file}: {old!r} stands {count} times"
+        path.write_text(text, encoding="utf-8")
+
+    def artifact(self, *parts: str) -> Path:
+        """A file or folder of the pipeline's artifacts."""
+        return self.root.joinpath("artifacts", "taxi", *parts)
+
+    def stages_to_run(self) -> list[str]:
+        """What `dvc repro` would run now."""
+        done = self.run("dvc", "repro", "--dry", "register@taxi")
+        return re.findall(r"Running stage '(\w+)@taxi'", done.stdout)
+
+
+def make_clone(root: Path) -> Clone:
+    """Copies what git knows of this repository to `root` and commits it there, with a cut of taxi as its one pipeline."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
+    )
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        source = ROOT / name
+        if source.is_file() and name != "dvc.lock":
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, root / name)
+    clone = Clone(root)
+    trips = (root / "data/taxi/trips.csv").read_text().splitlines(keepends=True)
+    (root / "data/taxi/trips.csv").write_text("".join(trips[: NUM_ROWS + 1]))
+    clone.edit("params.yaml", r"(?s)pipelines:\n.*?\n\n", "pipelines:\n  taxi: {data: data/taxi, recipe: recipes/tabular}\n\n")
+    clone.edit("pipelines/taxi/params.yaml", r"epochs: 30", "epochs: 3")
+    clone.edit("pipelines/taxi/params.yaml", r"tune: \{\}", "tune: {max_trials: 2, epochs: 2}")
+    for command in (
+        ["git", "init", "--quiet", "--initial-branch=main"],
+        ["git", "add", "--all"],
+        ["git", "-c", "user.name=Test", "-c", "user.email=test@example.com", "commit", "--quiet", "--message", "A clone."],
+    ):
+        subprocess.run(command, cwd=root, check=True)
+    return clone
