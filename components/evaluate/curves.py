@@ -1,0 +1,157 @@
+"""The tables behind the pictures, which `dvc plots` reads too: small, whatever the size of the test split."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.evaluate.metrics import METRICS
+from components.evaluate.model_info import ModelInfo
+from components.evaluate.predictions import Predictions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_POINTS = 500
+"""Of a curve."""
+MAX_RESIDUALS = 2000
+MAX_CURVES = 6
+"""Of a multiclass model: the curves of as many classes, the most frequent ones."""
+_NUM_BINS = 10
+
+
+def make_tables(model: ModelInfo, predictions: Predictions, seed: int) -> dict[str, pd.DataFrame]:
+    """Name of the table → table, by the model's kind.
+
+    binary: roc, pr, calibration, confusion; multiclass: roc, pr (one class against the rest), calibration (of the likeliest
+    class), confusion, classes; regression: residuals. Curves without both classes are empty.
+    """
+    labels, outputs = predictions.labels, predictions.outputs
+    if model.kind == "regression":
+        return {"residuals": residuals(labels, outputs, seed)}
+    names = np.array(model.class_names, dtype=object)
+    tables = {"confusion": _confusion(labels, predictions.classes, names)}
+    if model.kind == "binary":
+        tables["roc"], tables["pr"] = roc(labels == 1, outputs), precision_recall(labels == 1, outputs)
+        tables["calibration"] = calibration(labels == 1, outputs)
+    else:
+        chosen = np.argsort(-np.bincount(labels, minlength=len(names)), kind="stable")[:MAX_CURVES]
+        tables["roc"] = _by_class(names, {each: roc(labels == each, outputs[:, each]) for each in sorted(chosen)})
+        tables["pr"] = _by_class(names, {each: precision_recall(labels == each, outputs[:, each]) for each in sorted(chosen)})
+        tables["calibration"] = calibration(predictions.classes == labels, outputs.max(axis=1))
+        tables["classes"] = classes(labels, outputs, names)
+    return tables
+
+
+def roc(positive: NDArray[np.bool_], scores: NDArray) -> pd.DataFrame:
+    """Columns fpr, tpr, threshold (a score of at least this is predicted as positive)."""
+    import pandas as pd
+
+    thresholds, positives, negatives = _counts(positive, scores)
+    if positives[-1] == 0 or negatives[-1] == 0:
+        return pd.DataFrame({"fpr": [], "tpr": [], "threshold": []})
+    # A point between two others on a straight line shows nothing.
+    corner = np.ones(len(positives), dtype=bool)
+    corner[1:-1] = (np.diff(positives, 2) != 0) | (np.diff(negatives, 2) != 0)
+    keep = _thin(np.flatnonzero(corner))
+    fpr, tpr = negatives[keep] / negatives[-1], positives[keep] / positives[-1]
+    return pd.DataFrame({"fpr": fpr, "tpr": tpr, "threshold": thresholds[keep]})
+
+
+def precision_recall(positive: NDArray[np.bool_], scores: NDArray) -> pd.DataFrame:
+    """Columns precision, recall, threshold (a score of at least this is predicted as positive)."""
+    import pandas as pd
+
+    thresholds, positives, negatives = (counts[1:] for counts in _counts(positive, scores))
+    if positives[-1] == 0 or negatives[-1] == 0:
+        return pd.DataFrame({"precision": [], "recall": [], "threshold": []})
+    keep = _thin(np.arange(len(positives)))
+    predicted = positives[keep] + negatives[keep]
+    return pd.DataFrame(
+        {"precision": positives[keep] / predicted, "recall": positives[keep] / positives[-1], "threshold": thresholds[keep]}
+    )
+
+
+def calibration(positive: NDArray[np.bool_], scores: NDArray) -> pd.DataFrame:
+    """Columns mean_score, fraction_positive, num_examples, over bins that hold about as many examples each."""
+    import pandas as pd
+
+    order = np.argsort(scores, kind="stable")
+    bins = [rows for rows in np.array_split(order, _NUM_BINS) if len(rows)]
+    return pd.DataFrame(
+        {
+            "mean_score": [scores[rows].mean() for rows in bins],
+            "fraction_positive": [positive[rows].mean() for rows in bins],
+            "num_examples": [len(rows) for rows in bins],
+        }
+    )
+
+
+def classes(labels: NDArray, probabilities: NDArray, names: NDArray) -> pd.DataFrame:
+    """Columns class, num_examples, num_predicted, precision, recall, f1, auc (against the rest); NaN where undefined."""
+    import pandas as pd
+
+    predicted = probabilities.argmax(axis=1)
+    actual = np.bincount(labels, minlength=len(names))
+    guessed = np.bincount(predicted, minlength=len(names))
+    both = np.bincount(labels[labels == predicted], minlength=len(names))
+
+    def ratio(numerator: NDArray, denominator: NDArray) -> NDArray:
+        return np.divide(numerator, denominator, out=np.full(len(names), np.nan), where=denominator > 0)
+
+    return pd.DataFrame(
+        {
+            "class": names,
+            "num_examples": actual,
+            "num_predicted": guessed,
+            "precision": ratio(both, guessed),
+            "recall": ratio(both, actual),
+            "f1": ratio(2 * both, actual + guessed),
+            "auc": [METRICS["binary"]["auc"].value(labels == each, probabilities[:, each]) for each in range(len(names))],
+        }
+    )
+
+
+def confusion_matrix(labels: NDArray, predicted: NDArray, num_classes: int) -> NDArray[np.int64]:
+    """Counts, [actual, predicted]."""
+    return np.bincount(labels * num_classes + predicted, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def residuals(labels: NDArray, predictions: NDArray, seed: int) -> pd.DataFrame:
+    """Columns predicted, actual, residual (actual - predicted); a random sample where they are many."""
+    import pandas as pd
+
+    rows = np.arange(len(labels))
+    if len(rows) > MAX_RESIDUALS:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, MAX_RESIDUALS, replace=False))
+    return pd.DataFrame({"predicted": predictions[rows], "actual": labels[rows], "residual": labels[rows] - predictions[rows]})
+
+
+def _confusion(labels: NDArray, predicted: NDArray, names: NDArray) -> pd.DataFrame:
+    """Columns actual, predicted; a row an example, never thinned: DVC's template counts them."""
+    import pandas as pd
+
+    return pd.DataFrame({"actual": names[labels], "predicted": names[predicted]})
+
+
+def _counts(positive: NDArray[np.bool_], scores: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """Distinct scores, descending from just above the greatest, and positives and negatives scored at least as high."""
+    order = np.argsort(-scores, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
+    positives = np.cumsum(positive[order])[ends]
+    thresholds = np.append(np.nextafter(scores.max(), np.inf), scores[order][ends])
+    return thresholds, np.append(0, positives), np.append(0, ends + 1 - positives)
+
+
+def _thin(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    if len(rows) <= MAX_POINTS:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, MAX_POINTS).round().astype(np.int64)]
+
+
+def _by_class(names: NDArray, tables: dict[int, pd.DataFrame]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.concat([table.assign(**{"class": names[each]}) for each, table in tables.items()], ignore_index=True)

@@ -1,0 +1,113 @@
+"""TFMA's EvalConfig, from what the model predicts and from the section `evaluate`."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable
+
+# Not tfma.EvalConfig: TFMA 0.52 leaves its configuration out of the package, and only TFX puts it back.
+from tensorflow_model_analysis.proto import config_pb2
+
+from components.errors import ParamsError
+from components.evaluate.metrics import METRICS
+from components.evaluate.model_info import ModelInfo
+from components.params.models import EvaluateParams, Threshold
+
+LABEL_KEY = "label"
+LABELS_FUNCTION = "transform_labels"
+OUTPUT_KEYS = {"binary": "score", "multiclass": "probabilities", "regression": "prediction"}
+"""Which output of `serving_default` is judged."""
+
+TFMA_CLASSES: dict[str, dict[str, str]] = {
+    "binary": {
+        "auc": "AUC",
+        "auc_pr": "AUCPrecisionRecall",
+        "accuracy": "BinaryAccuracy",
+        "precision": "Precision",
+        "recall": "Recall",
+        "f1": "F1Score",
+        # Keras' class: TFMA's own BinaryCrossEntropy doesn't clip, and one score of exactly 1 makes it NaN.
+        "log_loss": "BinaryCrossentropy",
+        "brier": "MeanSquaredError",
+        "calibration": "Calibration",
+    },
+    # TFMA's F1Score of many classes counts a class as predicted from probability 0.5 on, not the likeliest: no macro_f1.
+    "multiclass": {"accuracy": "SparseCategoricalAccuracy", "log_loss": "SparseCategoricalCrossentropy"},
+    # TFMA has the squared correlation, but no coefficient of determination: no r2.
+    "regression": {"mae": "MeanAbsoluteError", "rmse": "RootMeanSquaredError"},
+}
+"""Kind → our name of a metric → TFMA's class; what is missing here is measured by ModelReport alone."""
+
+_TFMA_PLOTS = {"binary": ["CalibrationPlot"], "multiclass": ["MultiClassConfusionMatrixPlot"], "regression": []}
+
+
+def make_eval_config(model: ModelInfo, params: EvaluateParams) -> config_pb2.EvalConfig:
+    """Metrics by the model's kind, slices overall and by `params.slices`, thresholds on the overall slice."""
+    config = config_pb2.EvalConfig(
+        model_specs=[
+            config_pb2.ModelSpec(
+                signature_name="serving_default",
+                label_key=LABEL_KEY,
+                prediction_key=OUTPUT_KEYS[model.kind],
+                preprocessing_function_names=[LABELS_FUNCTION],
+            )
+        ],
+        slicing_specs=[config_pb2.SlicingSpec(), *(config_pb2.SlicingSpec(feature_keys=columns) for columns in params.slices)],
+        metrics_specs=[config_pb2.MetricsSpec(metrics=list(_metric_configs(model.kind, params)))],
+    )
+    config.options.include_default_metrics.value = False
+    return config
+
+
+def _metric_configs(kind: str, params: EvaluateParams) -> Iterable[config_pb2.MetricConfig]:
+    yield config_pb2.MetricConfig(class_name="ExampleCount")
+    for name, class_name in TFMA_CLASSES[kind].items():
+        metric = config_pb2.MetricConfig(class_name=class_name, config=json.dumps({"name": name}))
+        if name in params.thresholds:
+            # Not metric.threshold: that one would hold for every slice too.
+            metric.per_slice_thresholds.add(
+                slicing_specs=[config_pb2.SlicingSpec()], threshold=_tfma_threshold(params.thresholds[name])
+            )
+        yield metric
+    for class_name in _TFMA_PLOTS[kind]:
+        yield config_pb2.MetricConfig(class_name=class_name)
+
+
+def _tfma_threshold(threshold: Threshold) -> config_pb2.MetricThreshold:
+    bounds = config_pb2.GenericValueThreshold()
+    if threshold.min is not None:
+        bounds.lower_bound.value = threshold.min
+    if threshold.max is not None:
+        bounds.upper_bound.value = threshold.max
+    return config_pb2.MetricThreshold(value_threshold=bounds)
+
+
+def check_params(model: ModelInfo, params: EvaluateParams, columns: Iterable[str]) -> None:
+    """Checks what only the model and the schema can tell: names of metrics and of columns.
+
+    Raises: ParamsError, listing every mistake.
+    """
+    metrics, columns = list(METRICS[model.kind]), sorted(columns)
+    problems = [
+        f"evaluate.thresholds.{name}: a {model.kind} model has no such metric{_did_you_mean(name, metrics)} "
+        f"Known: {', '.join(metrics)}."
+        for name in params.thresholds
+        if name not in metrics
+    ]
+    for index, names in enumerate(params.slices):
+        if not names:
+            problems.append(f"evaluate.slices.{index}: expected names of columns, got []. The overall slice is always there.")
+        problems += [
+            f"evaluate.slices.{index}: the schema has no column '{name}'{_did_you_mean(name, columns)} "
+            f"Known: {', '.join(columns)}."
+            for name in names
+            if name not in columns
+        ]
+    if problems:
+        raise ParamsError("\n".join(problems))
+
+
+def _did_you_mean(found: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(found, list(known), n=1)
+    return f". Did you mean '{close[0]}'?" if close else "."

@@ -1,0 +1,74 @@
+"""TFX's Evaluator, told at run time what to measure: the metrics depend on the model, unknown until it is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import tensorflow_data_validation as tfdv
+from tfx import types
+from tfx.components.evaluator import executor
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.types import artifact_utils, component_spec, standard_artifacts, standard_component_specs
+from tfx.utils import json_utils, proto_utils
+
+from components.evaluate.eval_config import check_params, make_eval_config
+from components.evaluate.model_info import read_model_info
+from components.evaluate.predictions import TEST_SPLIT, count_test_records
+from components.params.models import EvaluateParams
+
+
+class EvaluatorExecutor(executor.Executor):
+    """Builds the EvalConfig from model.json and `params`, then evaluates the test split as the stock executor does."""
+
+    def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
+        """See the base class.
+
+        Raises:
+            ParamsError: evaluate.thresholds or evaluate.slices name what is not there.
+            UserError: The test split is empty.
+        """
+        params = EvaluateParams.model_validate_json(exec_properties["params"])
+        model = read_model_info(Path(artifact_utils.get_single_uri(input_dict["model"])))
+        (schema_file,) = Path(artifact_utils.get_single_uri(input_dict["schema"])).iterdir()
+        check_params(model, params, [feature.name for feature in tfdv.load_schema_text(str(schema_file)).feature])
+        count_test_records(Path(artifact_utils.get_single_uri(input_dict["examples"])))
+        properties = {
+            **exec_properties,
+            standard_component_specs.EVAL_CONFIG_KEY: proto_utils.proto_to_json(make_eval_config(model, params)),
+            standard_component_specs.EXAMPLE_SPLITS_KEY: json_utils.dumps([TEST_SPLIT]),
+        }
+        super().Do(input_dict, output_dict, properties)
+
+
+class EvaluatorSpec(component_spec.ComponentSpec):
+    """The stock inputs and outputs, without a baseline: the champion is ModelReport's, which compares in pairs."""
+
+    PARAMETERS = {"params": component_spec.ExecutionParameter(type=str)}
+    INPUTS = {
+        "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
+        "schema": component_spec.ChannelParameter(type=standard_artifacts.Schema),
+    }
+    OUTPUTS = standard_component_specs.EvaluatorSpec.OUTPUTS
+    TYPE_ANNOTATION = standard_component_specs.EvaluatorSpec.TYPE_ANNOTATION
+
+
+class Evaluator(base_beam_component.BaseBeamComponent):
+    """See `EvaluatorExecutor`."""
+
+    SPEC_CLASS = EvaluatorSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(EvaluatorExecutor)
+
+    def __init__(
+        self, examples: types.BaseChannel, model: types.BaseChannel, schema: types.BaseChannel, params: EvaluateParams
+    ) -> None:
+        spec = EvaluatorSpec(
+            examples=examples,
+            model=model,
+            schema=schema,
+            params=params.model_dump_json(),
+            evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
+            blessing=types.Channel(type=standard_artifacts.ModelBlessing),
+        )
+        super().__init__(spec=spec)

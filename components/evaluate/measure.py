@@ -1,0 +1,122 @@
+"""Measures a model: every metric, the key metric's interval, and the distance to the champion on the same resamples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from components.errors import TensorlineError
+from components.evaluate.bootstrap import bootstrap, interval
+from components.evaluate.metrics import METRICS, Metric
+from components.evaluate.model_info import ModelInfo
+from components.evaluate.predictions import Predictions
+from components.evaluate.slices import Slice
+from components.params.models import EvaluateParams
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The candidate against the champion, on the same examples and the same resamples.
+
+    Attributes:
+        digest: Of the champion, as in its model.json.
+        value: The champion's key metric; None where undefined.
+        difference: How much better the candidate is, in the key metric's units (negative: worse, whichever way is up).
+        low, high: Bootstrap interval of the difference.
+        problem: Why the two can't be compared; then all numbers are None.
+    """
+
+    digest: str
+    value: float | None = None
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was measured on some examples.
+
+    Attributes:
+        num_examples: How many.
+        values: Metric name → value; None where undefined.
+        low, high: Bootstrap interval of the key metric; None where undefined.
+        champion: Only overall, and only if there is one.
+    """
+
+    num_examples: int
+    values: dict[str, float | None]
+    low: float | None
+    high: float | None
+    champion: Comparison | None = None
+
+
+def key_metric_of(model: ModelInfo) -> Metric:
+    """The metric that the summary, the gate and the interval are about.
+
+    Raises: TensorlineError if the recipe names one that its kind of model doesn't have, or that has no better direction.
+    """
+    metrics = {name: metric for name, metric in METRICS[model.kind].items() if metric.better is not None}
+    if model.key_metric not in metrics:
+        raise TensorlineError(
+            f"model.json: key_metric: a {model.kind} model has no '{model.key_metric}' to be judged by. "
+            f"Expected one of {', '.join(metrics)}: change key_metric in the recipe."
+        )
+    return metrics[model.key_metric]
+
+
+def measure(model: ModelInfo, predictions: Predictions, params: EvaluateParams, seed: int) -> Measurement:
+    """All examples, without a champion."""
+    return _measure(model, predictions, params, (seed,))
+
+
+def measure_slices(
+    model: ModelInfo, predictions: Predictions, slices: Iterable[Slice], params: EvaluateParams, seed: int
+) -> list[tuple[Slice, Measurement]]:
+    """Each slice on its own resamples."""
+    return [(each, _measure(model, _take(predictions, each), params, (seed, index + 1))) for index, each in enumerate(slices)]
+
+
+def compare(
+    metric: Metric, predictions: Predictions, champion: Predictions, digest: str, *, params: EvaluateParams, seed: int
+) -> Comparison:
+    """The key metric of candidate and champion on the same resamples: what both get wrong alike cancels out."""
+    both = (predictions, champion)
+    ours, theirs = (metric.value(each.labels, each.outputs) for each in both)
+    if math.isnan(ours) or math.isnan(theirs):
+        return Comparison(digest, problem=f"{metric.name} is undefined for one of them: {metric.undefined}")
+    estimators = [metric.estimator(each.labels, each.outputs) for each in both]
+    resampled = bootstrap(estimators, len(predictions.labels), params.num_resamples, (seed,))
+    low, high = interval(metric.sign * (resampled[0] - resampled[1]), params.confidence) or (None, None)
+    return Comparison(digest, theirs, metric.sign * (ours - theirs), low, high)
+
+
+def why_incomparable(model: ModelInfo, champion: ModelInfo) -> str | None:
+    """Why the champion can't predict what the candidate predicts, and what to do; None if it can."""
+    if model.kind != champion.kind:
+        found = f"the champion is a {champion.kind} model, the candidate a {model.kind} one"
+    elif model.label != champion.label:
+        found = f"the champion predicts '{champion.label}', the candidate '{model.label}'"
+    elif set(model.class_names) != set(champion.class_names):
+        found = f"the champion knows the classes {sorted(champion.class_names)}, the candidate {sorted(model.class_names)}"
+    else:
+        return None
+    return f"{found}; use another register.model_name, or take the alias from the champion"
+
+
+def _measure(model: ModelInfo, predictions: Predictions, params: EvaluateParams, seed: tuple[int, ...]) -> Measurement:
+    labels, outputs = predictions.labels, predictions.outputs
+    values = {name: metric.value(labels, outputs) for name, metric in METRICS[model.kind].items()}
+    key_metric = key_metric_of(model)
+    bounds = None
+    if not math.isnan(values[key_metric.name]):
+        resampled = bootstrap([key_metric.estimator(labels, outputs)], len(labels), params.num_resamples, seed)
+        bounds = interval(resampled[0], params.confidence)
+    low, high = bounds or (None, None)
+    return Measurement(len(labels), {name: None if math.isnan(value) else value for name, value in values.items()}, low, high)
+
+
+def _take(predictions: Predictions, part: Slice) -> Predictions:
+    return Predictions(predictions.labels[part.rows], predictions.outputs[part.rows], predictions.columns.iloc[part.rows])

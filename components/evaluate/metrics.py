@@ -1,0 +1,212 @@
+"""The metrics by kind of model, vectorised over examples and bootstrap resamples at once.
+
+An *estimator* maps weights (float64, [resamples, examples]: how often each example stands in each resample) to values
+(float64, [resamples]), NaN where the metric is undefined. It sorts or compares the predictions once, when it is made, so
+that a thousand resamples cost little more than one. The plain value of a metric is its estimate under weights of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Estimator = Callable[[Floats], Floats]
+
+# Keras and TFMA clip probabilities at the same distance from 0 and 1, so that one wrong certainty isn't an infinite loss.
+_EPSILON = 1e-7
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric of one kind of model.
+
+    Attributes:
+        name: As in params.yaml and metrics.json.
+        title: As people write it.
+        better: Which values are better; None where the best value lies inside the range.
+        estimator: Makes the estimator from labels [N] (class ids, or numbers) and outputs (binary: score [N]; multiclass:
+            probabilities [N, C]; regression: prediction [N]).
+        undefined: Why the value may be missing.
+    """
+
+    name: str
+    title: str
+    better: Literal["higher", "lower"] | None
+    estimator: Callable[[NDArray, NDArray], Estimator]
+    undefined: str = "there are no examples"
+
+    def value(self, labels: NDArray, outputs: NDArray) -> float:
+        """The metric of all examples, each counted once; NaN if it is undefined."""
+        return float(self.estimator(labels, outputs)(np.ones((1, len(labels))))[0])
+
+    @property
+    def sign(self) -> int:
+        """1 where a greater value is better, else -1: sign * (candidate - champion) is the improvement."""
+        return -1 if self.better == "lower" else 1
+
+
+def _divide(numerator: Floats, denominator: Floats) -> Floats:
+    return np.divide(numerator, denominator, out=np.full(np.shape(numerator), np.nan), where=denominator > 0)
+
+
+def _ratio(numerator: NDArray, denominator: NDArray) -> Estimator:
+    """A sum over examples divided by another: precision, recall, F1, and any mean."""
+    terms = np.stack([numerator, denominator], axis=1).astype(np.float64)
+
+    def estimate(weights: Floats) -> Floats:
+        sums = weights @ terms
+        return _divide(sums[:, 0], sums[:, 1])
+
+    return estimate
+
+
+def _mean(values: NDArray) -> Estimator:
+    return _ratio(values, np.ones(len(values)))
+
+
+def _counts_by_score(labels: NDArray, scores: NDArray) -> Callable[[Floats], tuple[Floats, Floats]]:
+    """Positives and negatives scored at least as high as each distinct score: two [resamples, 1 + distinct], from 0 on."""
+    order = np.argsort(-scores, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True)) if len(scores) else order
+    positive = (labels == 1)[order].astype(np.float64)
+
+    def count(weights: Floats) -> tuple[Floats, Floats]:
+        weights = weights[:, order]
+        start = np.zeros((len(weights), 1))
+        total = np.cumsum(weights, axis=1)[:, ends]
+        positives = np.cumsum(weights * positive, axis=1)[:, ends]
+        return np.hstack([start, positives]), np.hstack([start, total - positives])
+
+    return count
+
+
+def _auc(labels: NDArray, scores: NDArray) -> Estimator:
+    """Area under the ROC curve, exactly: a tie between a positive and a negative counts one half."""
+    count = _counts_by_score(labels, scores)
+
+    def estimate(weights: Floats) -> Floats:
+        positives, negatives = count(weights)
+        area = np.sum(np.diff(negatives, axis=1) * (positives[:, 1:] + positives[:, :-1]), axis=1) / 2
+        return _divide(area, positives[:, -1] * negatives[:, -1])
+
+    return estimate
+
+
+def _auc_pr(labels: NDArray, scores: NDArray) -> Estimator:
+    """Area under the precision-recall curve, interpolated as Davis & Goadrich (2006) do, and Keras and TFMA after them."""
+    count = _counts_by_score(labels, scores)
+
+    def estimate(weights: Floats) -> Floats:
+        positives, negatives = count(weights)
+        predicted = positives + negatives
+        gained = np.diff(positives, axis=1)
+        width = np.diff(predicted, axis=1)
+        slope = np.divide(gained, width, out=np.zeros_like(gained), where=width > 0)
+        before = predicted[:, :-1]
+        intercept = positives[:, :-1] - slope * before
+        growth = np.log(np.divide(predicted[:, 1:], before, out=np.ones_like(before), where=before > 0))
+        area = np.sum(slope * (gained + intercept * growth), axis=1)
+        return np.where(negatives[:, -1] > 0, _divide(area, positives[:, -1]), np.nan)
+
+    return estimate
+
+
+def _log_loss(labels: NDArray, scores: NDArray) -> Estimator:
+    clipped = np.clip(scores.astype(np.float64), _EPSILON, 1 - _EPSILON)
+    return _mean(-np.log(np.where(labels == 1, clipped, 1 - clipped)))
+
+
+def _confusion_ratio(numerator: str, denominator: str) -> Callable[[NDArray, NDArray], Estimator]:
+    """A ratio of sums over the examples' memberships, written with `label`, `predicted`, `both`, `sum` and `twice`."""
+
+    def make(labels: NDArray, scores: NDArray) -> Estimator:
+        label, predicted = labels == 1, scores > 0.5
+        both = label & predicted
+        terms = {
+            "label": label * 1.0,
+            "predicted": predicted * 1.0,
+            "both": both * 1.0,
+            "sum": label * 1.0 + predicted,
+            "twice": both * 2.0,
+        }
+        return _ratio(terms[numerator], terms[denominator])
+
+    return make
+
+
+def _multiclass_log_loss(labels: NDArray, probabilities: NDArray) -> Estimator:
+    of_label = np.take_along_axis(probabilities.astype(np.float64), labels[:, None], axis=1)[:, 0]
+    return _mean(-np.log(np.clip(of_label, _EPSILON, 1 - _EPSILON)))
+
+
+def _macro_f1(labels: NDArray, probabilities: NDArray) -> Estimator:
+    """Mean F1 over the classes that stand among labels or predictions, each class alike."""
+    num_classes = probabilities.shape[1]
+    predicted = probabilities.argmax(axis=1)
+    correct = predicted == labels
+
+    def estimate(weights: Floats) -> Floats:
+        # One bincount a resample: a [examples, classes] matrix of ones would not fit when there are many classes.
+        values = np.empty(len(weights))
+        for row, weight in enumerate(weights):
+            both = np.bincount(labels, weight * correct, num_classes)
+            members = np.bincount(labels, weight, num_classes) + np.bincount(predicted, weight, num_classes)
+            present = members > 0
+            values[row] = np.mean(2 * both[present] / members[present]) if present.any() else np.nan
+        return values
+
+    return estimate
+
+
+def _rmse(labels: NDArray, predictions: NDArray) -> Estimator:
+    mean_square = _mean((predictions - labels) ** 2)
+    return lambda weights: np.sqrt(mean_square(weights))
+
+
+def _r2(labels: NDArray, predictions: NDArray) -> Estimator:
+    """Coefficient of determination: 1 - squared error / squared distance of the labels from their mean."""
+    centred = labels - labels.mean() if len(labels) else labels  # of large labels, the squares would cancel
+    terms = np.stack([(predictions - labels) ** 2, centred, centred**2, np.ones(len(labels))], axis=1)
+
+    def estimate(weights: Floats) -> Floats:
+        error, label, square, count = (weights @ terms).T
+        return 1 - _divide(error, square - label**2 / np.maximum(count, 1))
+
+    return estimate
+
+
+_NO_POSITIVE = "no example is of the second class"
+_NO_PREDICTED = "no example is predicted as of the second class"
+
+_METRICS: dict[str, list[Metric]] = {
+    "binary": [
+        Metric("auc", "ROC AUC", "higher", _auc, "the examples are all of one class"),
+        Metric("auc_pr", "PR AUC", "higher", _auc_pr, "the examples are all of one class"),
+        Metric("accuracy", "Accuracy", "higher", lambda labels, scores: _mean((scores > 0.5) == (labels == 1))),
+        Metric("precision", "Precision", "higher", _confusion_ratio("both", "predicted"), _NO_PREDICTED),
+        Metric("recall", "Recall", "higher", _confusion_ratio("both", "label"), _NO_POSITIVE),
+        Metric("f1", "F1", "higher", _confusion_ratio("twice", "sum"), f"{_NO_POSITIVE}, nor predicted as such"),
+        Metric("log_loss", "Log loss", "lower", _log_loss),
+        Metric("brier", "Brier score", "lower", lambda labels, scores: _mean((scores - labels) ** 2)),
+        Metric("calibration", "Mean score / mean label", None, lambda labels, scores: _ratio(scores, labels), _NO_POSITIVE),
+    ],
+    "multiclass": [
+        Metric("accuracy", "Accuracy", "higher", lambda labels, outputs: _mean(outputs.argmax(axis=1) == labels)),
+        Metric("macro_f1", "Macro F1", "higher", _macro_f1),
+        Metric("log_loss", "Log loss", "lower", _multiclass_log_loss),
+    ],
+    "regression": [
+        Metric("mae", "Mean absolute error", "lower", lambda labels, outputs: _mean(np.abs(outputs - labels))),
+        Metric("rmse", "Root mean squared error", "lower", _rmse),
+        Metric("r2", "R²", "higher", _r2, "the labels are all equal"),
+        Metric("mean_error", "Mean error (prediction − label)", None, lambda labels, outputs: _mean(outputs - labels)),
+    ],
+}
+
+METRICS: dict[str, dict[str, Metric]] = {kind: {each.name: each for each in metrics} for kind, metrics in _METRICS.items()}
+"""Kind of model → name → metric, in the order of the reports."""

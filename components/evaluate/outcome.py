@@ -1,0 +1,36 @@
+"""What the evaluation has to tell: the headline, the verdict, and the whole report as files of the run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from components.bridge.job import Job
+from components.bridge.outcome import Outcome
+from components.evaluate.model_info import read_model_info
+from components.evaluate.report import METRICS_FILE, PAGE_FILE, VERDICT_FILE
+
+
+def outcome(job: Job, folders: Mapping[str, Path]) -> Outcome:
+    """Metrics go to the model's run too, as `test_…`, so that runs of models compare by them."""
+    report = folders["report"]
+    metrics = json.loads((report / METRICS_FILE).read_text(encoding="utf-8"))
+    verdict = json.loads((report / VERDICT_FILE).read_text(encoding="utf-8"))
+    numbers = {name: float(value) for name, value in metrics.items() if isinstance(value, (int, float))}
+    key = read_model_info(folders["model"]).key_metric
+    value, low, high = (metrics[name] for name in (key, f"{key}_low", f"{key}_high"))
+    if value is None:
+        headline = f"{key}: not defined on {metrics['num_examples']:,} test examples"
+    else:
+        interval = f" [{low:.4f}, {high:.4f}]" if low is not None and high is not None else ""
+        headline = f"{key} {value:.4f}{interval} on {metrics['num_examples']:,} test examples"
+    decision = "promote" if verdict["promote"] else "refuse"
+    return Outcome(
+        lines=[headline, f"{decision}: {verdict['reason']}", f"report: artifacts/{job.name}/report/{PAGE_FILE}"],
+        metrics=numbers,
+        model_metrics={f"test_{name}": value for name, value in numbers.items()},
+        files={report: "report"},
+        model_files={report / PAGE_FILE: "report"},
+        tags={"tensorline.verdict": decision, "tensorline.reason": verdict["reason"]},
+    )

@@ -1,0 +1,188 @@
+"""Predicts the test split in batches, from the SavedModel alone; labels and slice columns come along as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.errors import AccountingError, UserError
+from components.evaluate.model_info import ModelInfo
+from components.examples_table import read_serialized
+from components.tfrecord import count_split
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    from tensorflow_metadata.proto.v0 import schema_pb2
+
+TEST_SPLIT = "test"
+SERVING_FOLDER = "Format-Serving"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The test split as the model sees it.
+
+    Attributes:
+        labels: Class ids (int64) or numbers (float64), [N].
+        outputs: float64: of a binary model the score of the second class, [N]; of a multiclass one the probabilities,
+            [N, C]; of a regression the prediction, [N].
+        columns: Raw columns for slices, N rows.
+    """
+
+    labels: NDArray
+    outputs: NDArray
+    columns: pd.DataFrame
+
+    @property
+    def classes(self) -> NDArray:
+        """Predicted class ids of a classifier, [N]."""
+        return (self.outputs > 0.5).astype(np.int64) if self.outputs.ndim == 1 else self.outputs.argmax(axis=1)
+
+
+def predict(
+    examples: Path, folder: Path, model: ModelInfo, schema: schema_pb2.Schema, columns: Sequence[str] = ()
+) -> Predictions:
+    """Predicts the test split with the model in `folder`, which also says what the labels are.
+
+    Args:
+        examples: Folder of the Examples artifact.
+        folder: Folder of the Model artifact.
+        model: What its model.json says.
+        schema: Of the raw features.
+        columns: Raw columns to read for slices.
+
+    Raises:
+        UserError: The test split is empty; the model predicts NaN; a label is unknown to it; a column holds several values.
+        AccountingError: There are more or fewer predictions than records in the test split's files.
+    """
+    import pyarrow as pa
+    import tensorflow as tf
+
+    num_records = count_test_records(examples)
+    loaded = tf.saved_model.load(str(folder / SERVING_FOLDER))
+    signature = loaded.signatures["serving_default"]
+    decode = _decoder(schema, columns)
+    labels: list[NDArray] = []
+    outputs: list[NDArray] = []
+    tables: list[pa.Table] = []
+    for batch in read_serialized(examples, TEST_SPLIT):
+        serialized = tf.constant(batch)
+        labels.append(loaded.transform_labels(serialized)["label"].numpy().reshape(-1))
+        outputs.append(_outputs(signature(serialized), model, model.class_names))
+        tables.append(decode(batch))
+    raw = _single_values(pa.concat_tables(tables, promote_options="default"), columns)
+    dtype = np.float64 if model.kind == "regression" else np.int64
+    predictions = Predictions(np.concatenate(labels).astype(dtype), np.concatenate(outputs), raw)
+    _check_predictions(predictions, num_records)
+    _check_labels(predictions.labels, model)
+    return predictions
+
+
+def predict_as(
+    reference: Predictions, examples: Path, folder: Path, champion: ModelInfo, class_names: list[str]
+) -> Predictions:
+    """Predicts with the champion, with the labels, columns and order of classes of the candidate's predictions.
+
+    Raises: UserError and AccountingError as `predict`; tf.errors.OpError if the champion can't read the examples.
+    """
+    import tensorflow as tf
+
+    signature = tf.saved_model.load(str(folder / SERVING_FOLDER)).signatures["serving_default"]
+    outputs = [
+        _outputs(signature(tf.constant(batch)), champion, class_names) for batch in read_serialized(examples, TEST_SPLIT)
+    ]
+    predictions = Predictions(reference.labels, np.concatenate(outputs), reference.columns)
+    _check_predictions(predictions, len(reference.labels))
+    return predictions
+
+
+def count_test_records(examples: Path) -> int:
+    """Number of records in the test split's files. Raises: UserError if there is none."""
+    num_records = count_split(examples, TEST_SPLIT)
+    if num_records == 0:
+        raise UserError(
+            "evaluate: the test split holds no example, so nothing can be measured. "
+            "Expected some: enlarge data.split.test, or add data."
+        )
+    return num_records
+
+
+def _outputs(answer: dict[str, Any], info: ModelInfo, class_names: list[str]) -> NDArray:
+    if info.kind == "regression":
+        return answer["prediction"].numpy().reshape(-1).astype(np.float64)
+    probabilities = answer["probabilities"].numpy().astype(np.float64)
+    # Another model may hold the same classes in another order.
+    probabilities = probabilities[:, [info.class_names.index(name) for name in class_names]]
+    return probabilities[:, 1] if info.kind == "binary" else probabilities
+
+
+def _decoder(schema: schema_pb2.Schema, columns: Sequence[str]) -> Any:
+    """A function from serialized examples to an Arrow table of just these columns."""
+    import pyarrow as pa
+    from tensorflow_metadata.proto.v0 import schema_pb2
+    from tfx_bsl.cc.tfx_bsl_extension.coders import ExamplesToRecordBatchDecoder
+
+    if not columns:
+        return lambda batch: pa.table({"record": pa.nulls(len(batch))})
+    features = [feature for feature in schema.feature if feature.name in columns]
+    decoder = ExamplesToRecordBatchDecoder(schema_pb2.Schema(feature=features).SerializeToString())
+    return lambda batch: pa.Table.from_batches([decoder.DecodeBatch(batch)])
+
+
+def _single_values(table: pa.Table, columns: Sequence[str]) -> pd.DataFrame:
+    """Lists of at most one value become plain columns: strings, nullable integers, floats; null where missing."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    frame = pd.DataFrame(index=range(table.num_rows))
+    for name in columns:
+        column = table.column(name).combine_chunks()
+        lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+        if lengths.max() > 1:
+            raise UserError(
+                f"evaluate.slices: column '{name}' holds {lengths.max()} values in record {lengths.argmax()} of the test "
+                "split. Expected at most one: slice by another column."
+            )
+        values = pc.replace_with_mask(pa.nulls(len(column), column.type.value_type), pa.array(lengths == 1), column.flatten())
+        if pa.types.is_integer(values.type):
+            frame[name] = values.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+        elif pa.types.is_floating(values.type):
+            frame[name] = values.to_pandas()
+        else:
+            frame[name] = values.to_pandas().str.decode("utf-8", "replace")
+    return frame
+
+
+def _check_predictions(predictions: Predictions, num_records: int) -> None:
+    num_predictions, num_labels = len(predictions.outputs), len(predictions.labels)
+    if not num_predictions == num_labels == len(predictions.columns) == num_records:
+        raise AccountingError(
+            f"evaluate: {num_records:,} records in the test split, {num_predictions:,} predictions, {num_labels:,} labels. "
+            "Expected one of each for a record: the model's signatures are broken; rerun train, or report it."
+        )
+    bad = ~np.isfinite(predictions.outputs.reshape(num_records, -1)).all(axis=1)
+    if bad.any():
+        raise UserError(
+            f"evaluate: the model predicts NaN or infinity for {bad.sum():,} of {num_records:,} test examples, first for "
+            f"record {bad.argmax()}. Expected numbers: the training diverged; lower train.learning_rate, or look for extreme "
+            "values in the data."
+        )
+
+
+def _check_labels(labels: NDArray, model: ModelInfo) -> None:
+    if model.kind == "regression":
+        bad, expected = ~np.isfinite(labels), "a number"
+    else:
+        bad, expected = (labels < 0) | (labels >= len(model.class_names)), f"one of the model's classes, {model.class_names}"
+    if bad.any():
+        raise UserError(
+            f"evaluate: label '{model.label}': {bad.sum():,} of {len(labels):,} test examples have none that the model knows, "
+            f"first record {bad.argmax()}. Expected {expected}: mend the data, or retrain with examples of every class."
+        )

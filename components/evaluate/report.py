@@ -1,0 +1,171 @@
+"""Writes what ModelReport found: numbers for programs, tables for `dvc plots`, pictures and a page for people."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.evaluate.measure import Measurement
+from components.evaluate.metrics import METRICS, Metric
+from components.evaluate.model_info import ModelInfo
+from components.evaluate.plots import draw, save
+from components.evaluate.predictions import Predictions
+from components.evaluate.slices import SMALL_SLICE, Slice, largest
+from components.evaluate.verdict import Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+METRICS_FILE = "metrics.json"
+VERDICT_FILE = "verdict.json"
+SLICES_FILE = "slices.csv"
+PREDICTIONS_FILE = "predictions.parquet"
+PAGE_FILE = "report.html"
+_TEMPLATE = Path(__file__).with_name("report.html.jinja")
+_MAX_ROWS = 60  # of the slices in the page
+_DIGITS = 9
+"""Significant digits in files: enough for any comparison, and the last bits of a sum don't show."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that a report is written from; `slices` begin with the overall one."""
+
+    model: ModelInfo
+    model_name: str
+    key_metric: Metric
+    confidence: float
+    predictions: Predictions
+    overall: Measurement
+    slices: Sequence[tuple[Slice, Measurement]]
+    verdict: Verdict
+    tables: dict[str, pd.DataFrame]
+
+
+def write_report(folder: Path, findings: Findings) -> None:
+    """Writes every file of the Report artifact into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_json(folder / METRICS_FILE, flat_metrics(findings))
+    _write_json(folder / VERDICT_FILE, _rounded(findings.verdict.as_dict()))
+    _write_predictions(folder / PREDICTIONS_FILE, findings)
+    tables = {"slices": slice_table(findings), **findings.tables}
+    for name, table in tables.items():
+        table.to_csv(folder / f"{name}.csv", index=False, float_format=f"%.{_DIGITS}g", lineterminator="\n")
+    figures = draw(
+        model=findings.model,
+        predictions=findings.predictions,
+        tables=findings.tables,
+        overall=findings.overall,
+        slices=findings.slices,
+        key_metric=findings.key_metric,
+    )
+    for name, figure in figures.items():
+        save(figure, folder / f"{name}.png")
+    (folder / PAGE_FILE).write_text(_page(folder, list(figures), findings), encoding="utf-8")
+
+
+def flat_metrics(findings: Findings) -> dict[str, float | int | bool | None]:
+    """For `dvc metrics`: every metric, the key metric's interval, the comparison with the champion if there is one."""
+    overall, name, champion = findings.overall, findings.key_metric.name, findings.verdict.champion
+    metrics: dict[str, float | int | bool | None] = {
+        "num_examples": overall.num_examples,
+        **overall.values,
+        f"{name}_low": overall.low,
+        f"{name}_high": overall.high,
+    }
+    if champion is not None:
+        metrics |= {
+            f"champion_{name}": champion.value,
+            "difference": champion.difference,
+            "difference_low": champion.low,
+            "difference_high": champion.high,
+        }
+    metrics["thresholds_met"] = findings.verdict.thresholds_met
+    return _rounded(metrics)
+
+
+def slice_table(findings: Findings) -> pd.DataFrame:
+    """A row a slice, the overall one first: columns, values, num_examples, small, every metric, the key metric's interval."""
+    import pandas as pd
+
+    name = findings.key_metric.name
+    rows = [
+        {
+            "columns": ", ".join(part.columns) or "all",
+            "values": ", ".join(part.values),
+            "num_examples": measured.num_examples,
+            "small": part.is_small,
+            **measured.values,
+            f"{name}_low": measured.low,
+            f"{name}_high": measured.high,
+        }
+        for part, measured in findings.slices
+    ]
+    return pd.DataFrame(rows)
+
+
+def _write_json(path: Path, content: Any) -> None:
+    # allow_nan: NaN is no JSON, and other readers refuse the file.
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _rounded(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _rounded(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_rounded(value) for value in content]
+    return float(f"{content:.{_DIGITS}g}") if isinstance(content, float) else content
+
+
+def _write_predictions(path: Path, findings: Findings) -> None:
+    """Columns record, label, prediction, then score or probabilities of a classifier, then the columns of the slices."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    predictions, names = findings.predictions, findings.model.class_names
+    columns: dict[str, Any] = {"record": np.arange(len(predictions.labels))}
+    if findings.model.kind == "regression":
+        columns |= {"label": predictions.labels, "prediction": predictions.outputs.astype(np.float32)}
+    else:
+        of_class = pa.array(names, pa.string())
+        columns |= {"label_id": predictions.labels, "label": of_class.take(pa.array(predictions.labels))}
+        columns["prediction"] = of_class.take(pa.array(predictions.classes))
+        scores = pa.array(predictions.outputs.astype(np.float32).ravel())
+        if findings.model.kind == "binary":
+            columns["score"] = scores
+        else:
+            columns["probabilities"] = pa.FixedSizeListArray.from_arrays(scores, len(names))
+    for name in predictions.columns:
+        columns[name if name not in columns else f"column_{name}"] = pa.Array.from_pandas(predictions.columns[name])
+    pq.write_table(pa.table(columns), path)
+
+
+def _page(folder: Path, figures: list[str], findings: Findings) -> str:
+    import jinja2
+
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["number"] = shown_number
+    images = {name: base64.b64encode((folder / f"{name}.png").read_bytes()).decode() for name in figures}
+    return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+        findings=findings,
+        metrics=METRICS[findings.model.kind],
+        thresholds={each.metric: each for each in findings.verdict.thresholds},
+        images=images,
+        shown_slices=[findings.slices[0], *largest(findings.slices[1:], _MAX_ROWS)],
+        small_slice=SMALL_SLICE,
+        slices_file=SLICES_FILE,
+    )
+
+
+def shown_number(value: float | None, sign: str = "") -> str:
+    """Digits enough for people, and a dash for what is undefined."""
+    if value is None:
+        return "–"
+    if 0 < abs(value) < 0.001:
+        return f"{value:{sign}.2e}"
+    return f"{value:{sign},.{4 if abs(value) < 10 else 2 if abs(value) < 10_000 else 0}f}"

@@ -1,0 +1,11 @@
+"""The type of the artifact that ModelReport makes and Register reads."""
+
+from __future__ import annotations
+
+from tfx import types
+
+
+class Report(types.Artifact):
+    """A folder of metrics.json, verdict.json, report.html, predictions.parquet, tables (*.csv) and pictures (*.png)."""
+
+    TYPE_NAME = "ModelReport"

@@ -1,0 +1,282 @@
+"""Evaluator and ModelReport on real data: files, numbers, and TFMA saying the same."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics as sklearn
+
+from components.errors import AccountingError, ParamsError
+from components.evaluate.eval_config import TFMA_CLASSES
+from components.evaluate.evaluator import Evaluator
+from components.evaluate.metrics import METRICS
+from components.evaluate.report_component import ModelReport
+from components.params.models import EvaluateParams
+
+PARAMS = {
+    "binary": {
+        "slices": [["payment_type"], ["payment_type", "trip_start_hour"]],
+        "thresholds": {"auc": {"min": 0.9}, "log_loss": {"max": 0.5}},
+    },
+    "multiclass": {"slices": [["island"], ["sex"]], "thresholds": {"accuracy": {"min": 0.97}, "macro_f1": {"min": 0.5}}},
+    "regression": {"slices": [["origin"]], "thresholds": {"mae": {"max": 4.0}, "r2": {"min": 0.5}}},
+}
+KEYS = {"binary": "auc", "multiclass": "accuracy", "regression": "mae"}
+COMMON = {"metrics.json", "verdict.json", "slices.csv", "slices.png", "predictions.parquet", "report.html"}
+FILES = {
+    "binary": {"roc.csv", "pr.csv", "calibration.csv", "confusion.csv",
+               "roc.png", "precision_recall.png", "calibration.png", "confusion.png", "scores.png"},
+    "multiclass": {"roc.csv", "pr.csv", "calibration.csv", "confusion.csv", "classes.csv",
+                   "roc.png", "precision_recall.png", "calibration.png", "confusion.png", "classes.png"},
+    "regression": {"residuals.csv", "predicted_actual.png", "residuals.png", "residual_histogram.png"},
+}  # fmt: skip
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="session", params=list(PARAMS))
+def evaluated(request, evaluate, write_model, tmp_path_factory) -> SimpleNamespace:
+    """Each kind of model, against a champion that is worse."""
+    case = request.getfixturevalue(request.param)
+    folder = tmp_path_factory.mktemp("evaluated")
+    worse = dataclasses.replace(case, weights=np.vstack([case.weights[:-1], 0 * case.weights[-1:]]))
+    write_model(folder / "champion", worse, KEYS[case.kind], "c" * 64)
+    result = evaluate(folder, case, EvaluateParams.model_validate(PARAMS[case.kind]), folder / "champion")
+    return SimpleNamespace(case=case, worse=worse, **vars(result))
+
+
+def tfma_slices(evaluation) -> dict[str, dict[str, float]]:
+    """Slice → metric → value, as TFMA wrote them."""
+    import tensorflow_model_analysis as tfma
+
+    slices = {}
+    for key, metrics in tfma.load_eval_result(str(evaluation)).slicing_metrics:
+        title = ", ".join(f"{column} = {value}" for column, value in key)
+        slices[title] = {name: value["doubleValue"] for name, value in metrics[""][""].items() if "doubleValue" in value}
+    return slices
+
+
+def test_files(evaluated):
+    assert {path.name for path in evaluated.report.iterdir()} == COMMON | FILES[evaluated.case.kind]
+
+
+def test_every_metric_is_that_of_tfma(evaluated):
+    # TFMA's AUCs take scores in one of 10,000 buckets for equal, so the last digits may differ.
+    found = tfma_slices(evaluated.evaluation)[""]
+    ours = {name: evaluated.metrics[name] for name in TFMA_CLASSES[evaluated.case.kind]}
+    assert {name: found[name] for name in ours} == pytest.approx(ours, abs=1e-3)
+    assert found["example_count"] == evaluated.metrics["num_examples"] == len(evaluated.case.test)
+
+
+def test_every_slice_is_that_of_tfma(evaluated):
+    with (evaluated.report / "slices.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    ours = {}
+    for row in rows[1:]:
+        # Both lists were joined with ", ", which no column and no value here holds.
+        pairs = zip(row["columns"].split(", "), row["values"].split(", "), strict=True)
+        title = ", ".join(f"{column} = {value}" for column, value in sorted(pairs))
+        if "(missing)" not in title:  # TFMA leaves out examples without a value
+            ours[title] = row
+    theirs = {title: found for title, found in tfma_slices(evaluated.evaluation).items() if title}
+    assert set(ours) == {", ".join(sorted(title.split(", "))) for title in theirs}
+    for title, found in theirs.items():
+        row = ours[", ".join(sorted(title.split(", ")))]
+        assert float(row["num_examples"]) == found["example_count"]
+        for name in TFMA_CLASSES[evaluated.case.kind]:
+            # Where examples are few, two in one of TFMA's buckets weigh much.
+            if row[name] and not (name.startswith("auc") and row["small"] == "True"):
+                tolerance = 2e-2 if name.startswith("auc") else 1e-3
+                assert float(row[name]) == pytest.approx(found[name], abs=tolerance), (title, name)
+
+
+def test_metrics_are_those_of_scikit_learn_on_the_written_predictions(evaluated):
+    table = pd.read_parquet(evaluated.report / "predictions.parquet")
+    metrics, case = evaluated.metrics, evaluated.case
+    assert table["record"].tolist() == list(range(len(case.test)))
+    if case.kind == "regression":
+        assert table["label"].to_numpy() == pytest.approx(case.test[case.label].to_numpy(), rel=1e-6)
+    else:
+        assert table["label"].tolist() == case.test[case.label].astype(str).tolist()
+    if case.kind == "binary":
+        positive = table["label"] == "1"
+        assert metrics["auc"] == pytest.approx(sklearn.roc_auc_score(positive, table["score"]), abs=1e-6)
+        assert metrics["brier"] == pytest.approx(sklearn.brier_score_loss(positive, table["score"]), abs=1e-6)
+        assert metrics["auc_pr"] == pytest.approx(sklearn.average_precision_score(positive, table["score"]), abs=2e-3)
+    elif case.kind == "multiclass":
+        assert metrics["accuracy"] == pytest.approx(sklearn.accuracy_score(table["label"], table["prediction"]))
+        assert metrics["macro_f1"] == pytest.approx(sklearn.f1_score(table["label"], table["prediction"], average="macro"))
+        assert metrics["log_loss"] == pytest.approx(
+            sklearn.log_loss(table["label"], np.stack(table["probabilities"]), labels=case.class_names), abs=1e-5
+        )
+    else:
+        assert metrics["mae"] == pytest.approx(sklearn.mean_absolute_error(table["label"], table["prediction"]), abs=1e-5)
+        assert metrics["rmse"] ** 2 == pytest.approx(sklearn.mean_squared_error(table["label"], table["prediction"]), rel=1e-5)
+        assert metrics["r2"] == pytest.approx(sklearn.r2_score(table["label"], table["prediction"]), abs=1e-5)
+
+
+def test_metrics_json_is_flat(evaluated):
+    key = KEYS[evaluated.case.kind]
+    assert list(evaluated.metrics) == [
+        "num_examples",
+        *METRICS[evaluated.case.kind],
+        f"{key}_low",
+        f"{key}_high",
+        f"champion_{key}",
+        "difference",
+        "difference_low",
+        "difference_high",
+        "thresholds_met",
+    ]
+    assert evaluated.metrics[f"{key}_low"] < evaluated.metrics[key] < evaluated.metrics[f"{key}_high"]
+
+
+def test_champion_is_compared_in_its_own_units(evaluated):
+    metrics, key, metric = evaluated.metrics, KEYS[evaluated.case.kind], METRICS[evaluated.case.kind]
+    sign = metric[key].sign
+    assert metrics["difference"] == pytest.approx(sign * (metrics[key] - metrics[f"champion_{key}"]), abs=1e-8)
+    assert metrics["difference_low"] <= metrics["difference"] <= metrics["difference_high"]
+    assert metrics["difference"] > 0
+    assert evaluated.verdict["beats_champion"] is True
+
+
+def test_verdict_and_blessing(evaluated):
+    met = evaluated.case.kind != "multiclass"
+    assert evaluated.verdict["promote"] is evaluated.verdict["thresholds_met"] is evaluated.verdict["blessed"] is met
+    assert [path.name for path in evaluated.blessing.iterdir()] == ["BLESSED" if met else "NOT_BLESSED"]
+
+
+def test_page_is_whole_and_escapes(evaluated):
+    page = (evaluated.report / "report.html").read_text(encoding="utf-8")
+    assert "<h1>a &lt;b&gt;model&lt;/b&gt; &amp; more</h1>" in page
+    assert "<b>model</b>" not in page
+    assert page.count('src="data:image/png;base64,') == len(list(evaluated.report.glob("*.png")))
+    assert not re.search(r'(src|href)="(?!data:)', page)
+
+
+def test_same_inputs_give_the_same_bytes(evaluated, run_component, tmp_path):
+    inputs = {"examples": evaluated.case.examples, "model": evaluated.case.model, "schema": evaluated.case.schema}
+    inputs |= {"evaluation": evaluated.evaluation, "blessing": evaluated.blessing}
+    inputs["baseline_model"] = evaluated.report.parent / "champion"
+    params = EvaluateParams.model_validate(PARAMS[evaluated.case.kind])
+    again = run_component(ModelReport, tmp_path, inputs, params=params, seed=7, model_name="a <b>model</b> & more")["report"]
+    assert {path.name: path.read_bytes() for path in again.iterdir()} == {
+        path.name: path.read_bytes() for path in evaluated.report.iterdir()
+    }
+
+
+def test_a_replaced_model_is_found_out(evaluated, run_component, write_model, tmp_path):
+    write_model(tmp_path / "model", evaluated.worse, KEYS[evaluated.case.kind])
+    inputs = {"examples": evaluated.case.examples, "model": tmp_path / "model", "schema": evaluated.case.schema}
+    inputs |= {"evaluation": evaluated.evaluation, "blessing": evaluated.blessing}
+    params = EvaluateParams.model_validate(PARAMS[evaluated.case.kind])
+    with pytest.raises(AccountingError, match=r"^evaluate: ModelReport and TFMA measure different values: "):
+        run_component(ModelReport, tmp_path, inputs, params=params, seed=7, model_name="x")
+
+
+def test_a_changed_blessing_is_found_out(evaluated, run_component, tmp_path):
+    (name,) = (path.name for path in evaluated.blessing.iterdir())
+    (tmp_path / "changed").mkdir()
+    (tmp_path / "changed" / ("NOT_BLESSED" if name == "BLESSED" else "BLESSED")).touch()
+    inputs = {"examples": evaluated.case.examples, "model": evaluated.case.model, "schema": evaluated.case.schema}
+    inputs |= {"evaluation": evaluated.evaluation, "blessing": tmp_path / "changed"}
+    params = EvaluateParams.model_validate(PARAMS[evaluated.case.kind])
+    with pytest.raises(AccountingError, match=r"^evaluate: TFMA's blessing says "):
+        run_component(ModelReport, tmp_path, inputs, params=params, seed=7, model_name="x")
+
+
+def test_two_examples_of_one_class(binary, evaluate, write_examples, tmp_path):
+    test = binary.test[binary.test["big_tipper"] == 0][:2]
+    write_examples(tmp_path / "examples", test)
+    case = dataclasses.replace(binary, examples=tmp_path / "examples", test=test)
+    params = EvaluateParams.model_validate({"thresholds": {"auc": {"max": 0.99}}, "slices": [["payment_type"]]})
+    found = evaluate(tmp_path, case, params)
+    assert found.metrics["auc"] is found.metrics["auc_low"] is found.metrics["auc_high"] is None
+    assert found.metrics["num_examples"] == 2
+    assert found.verdict["promote"] is False
+    assert found.verdict["reason"] == (
+        "auc is undefined on the test split: the examples are all of one class (evaluate.thresholds.auc); "
+        "auc is undefined on the test split: the examples are all of one class, so the model can't be judged"
+    )
+    # TFMA takes the undefined AUC for 0, which is less than 0.99.
+    assert found.verdict["blessed"] is True
+    assert found.verdict["notes"] == [
+        "The test split holds only 2 examples: small differences say little.",
+        "TFMA approximates auc, and takes an undefined one for 0, and so judges its threshold otherwise. "
+        "The exact value decides.",
+    ]
+    assert "undefined: the examples are all of one class" in (found.report / "report.html").read_text(encoding="utf-8")
+    assert not (found.report / "roc.png").exists()
+
+
+def test_raw_label_may_be_named_label(multiclass, evaluate, write_examples, write_schema, write_model, tmp_path):
+    # TFMA finds a raw feature of the name that the transformed label has, and must take the latter.
+    test = multiclass.test.rename(columns={"species": "label"})
+    case = dataclasses.replace(
+        multiclass,
+        label="label",
+        test=test,
+        examples=tmp_path / "examples",
+        schema=tmp_path / "schema",
+        model=tmp_path / "model",
+    )
+    write_examples(case.examples, test)
+    write_schema(case.schema, test)
+    write_model(case.model, case, "accuracy")
+    found = evaluate(tmp_path, case, EvaluateParams())
+    assert found.metrics["accuracy"] == pytest.approx((multiclass.labels() == multiclass.logits().argmax(axis=1)).mean())
+    assert found.verdict["blessed"] is None
+    assert found.verdict["reason"] == "there are no thresholds; no incumbent"
+
+
+def test_champion_of_other_classes(evaluated, run_component, tmp_path):
+    champion = tmp_path / "champion"
+    champion.mkdir()
+    description = json.loads((evaluated.case.model / "model.json").read_text(encoding="utf-8"))
+    (champion / "model.json").write_text(json.dumps({**description, "label": "other"}), encoding="utf-8")
+    inputs = {"examples": evaluated.case.examples, "model": evaluated.case.model, "schema": evaluated.case.schema}
+    inputs |= {"evaluation": evaluated.evaluation, "blessing": evaluated.blessing, "baseline_model": champion}
+    params = EvaluateParams.model_validate(PARAMS[evaluated.case.kind])
+    report = run_component(ModelReport, tmp_path, inputs, params=params, seed=7, model_name="x")["report"]
+    verdict = json.loads((report / "verdict.json").read_text(encoding="utf-8"))
+    assert verdict["promote"] is False
+    assert verdict["beats_champion"] is None
+    assert verdict["champion"]["problem"] == (
+        f"the champion predicts 'other', the candidate '{evaluated.case.label}'; "
+        "use another register.model_name, or take the alias from the champion"
+    )
+
+
+def test_champion_that_cannot_read_the_examples(evaluated, run_component, write_model, tmp_path):
+    # It wants a column of strings as numbers.
+    column = {"binary": "payment_type", "multiclass": "island", "regression": "car_name"}[evaluated.case.kind]
+    write_model(
+        tmp_path / "champion",
+        dataclasses.replace(evaluated.case, features=[column], weights=evaluated.case.weights[:1]),
+        KEYS[evaluated.case.kind],
+    )
+    inputs = {"examples": evaluated.case.examples, "model": evaluated.case.model, "schema": evaluated.case.schema}
+    inputs |= {"evaluation": evaluated.evaluation, "blessing": evaluated.blessing, "baseline_model": tmp_path / "champion"}
+    params = EvaluateParams.model_validate(PARAMS[evaluated.case.kind])
+    report = run_component(ModelReport, tmp_path, inputs, params=params, seed=7, model_name="x")["report"]
+    problem = json.loads((report / "verdict.json").read_text(encoding="utf-8"))["champion"]["problem"]
+    assert problem == (
+        f"it can't read these examples (Name: <unknown>, Key: {column}, Index: 0.  Data types don't match. "
+        "Data type: string but expected type: float); use another register.model_name, or take the alias from the champion"
+    )
+
+
+def test_unknown_names_stop_before_any_work(binary, run_component, tmp_path):
+    inputs = {"examples": binary.examples, "model": binary.model, "schema": binary.schema}
+    message = (
+        "evaluate.thresholds.au: a binary model has no such metric. Did you mean 'auc'? "
+        "Known: auc, auc_pr, accuracy, precision, recall, f1, log_loss, brier, calibration."
+    )
+    with pytest.raises(ParamsError, match=f"^{re.escape(message)}$"):
+        run_component(Evaluator, tmp_path, inputs, params=EvaluateParams.model_validate({"thresholds": {"au": {"min": 0}}}))

@@ -1,0 +1,78 @@
+"""The EvalConfig by kind, and the mistakes that only model and schema can tell."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from google.protobuf import json_format
+
+from components.errors import ParamsError
+from components.evaluate.eval_config import TFMA_CLASSES, check_params, make_eval_config
+from components.evaluate.metrics import METRICS
+from components.evaluate.model_info import ModelInfo
+from components.params.models import EvaluateParams
+
+COLUMNS = ["fare", "payment_type", "trip_start_hour"]
+
+
+def model(kind: str) -> ModelInfo:
+    return ModelInfo(kind=kind, key_metric="accuracy", class_names=["0", "1"], label="big_tipper", digest="")
+
+
+def test_config_of_a_regression_with_a_threshold_and_a_slice():
+    params = EvaluateParams.model_validate({"slices": [["origin", "year"]], "thresholds": {"mae": {"max": 2.5}}})
+    assert json_format.MessageToDict(make_eval_config(model("regression"), params)) == {
+        "modelSpecs": [
+            {
+                "signatureName": "serving_default",
+                "labelKey": "label",
+                "predictionKey": "prediction",
+                "preprocessingFunctionNames": ["transform_labels"],
+            }
+        ],
+        "slicingSpecs": [{}, {"featureKeys": ["origin", "year"]}],
+        "metricsSpecs": [
+            {
+                "metrics": [
+                    {"className": "ExampleCount"},
+                    {
+                        "className": "MeanAbsoluteError",
+                        "config": '{"name": "mae"}',
+                        "perSliceThresholds": [{"slicingSpecs": [{}], "threshold": {"valueThreshold": {"upperBound": 2.5}}}],
+                    },
+                    {"className": "RootMeanSquaredError", "config": '{"name": "rmse"}'},
+                ]
+            }
+        ],
+        "options": {"includeDefaultMetrics": False},
+    }
+
+
+def test_every_metric_of_tfma_is_one_of_ours():
+    for kind, classes in TFMA_CLASSES.items():
+        assert set(classes) <= set(METRICS[kind])
+
+
+def test_good_params_pass():
+    params = EvaluateParams.model_validate(
+        {"slices": [["fare"], ["fare", "payment_type"]], "thresholds": {"auc": {"min": 0.5}}}
+    )
+    check_params(model("binary"), params, COLUMNS)
+
+
+def test_every_mistake_is_named_with_what_was_perhaps_meant():
+    params = EvaluateParams.model_validate(
+        {"slices": [["payment"], [], ["x"]], "thresholds": {"acuracy": {"min": 0.5}, "auc": {"min": 0.5}}}
+    )
+    message = (
+        "evaluate.thresholds.acuracy: a multiclass model has no such metric. Did you mean 'accuracy'? "
+        "Known: accuracy, macro_f1, log_loss.\n"
+        "evaluate.thresholds.auc: a multiclass model has no such metric. Known: accuracy, macro_f1, log_loss.\n"
+        "evaluate.slices.0: the schema has no column 'payment'. Did you mean 'payment_type'? "
+        "Known: fare, payment_type, trip_start_hour.\n"
+        "evaluate.slices.1: expected names of columns, got []. The overall slice is always there.\n"
+        "evaluate.slices.2: the schema has no column 'x'. Known: fare, payment_type, trip_start_hour."
+    )
+    with pytest.raises(ParamsError, match=f"^{re.escape(message)}$"):
+        check_params(model("multiclass"), params, COLUMNS)
