@@ -1,0 +1,181 @@
+"""Which columns there are, from the file's header to the features: renamed, cast, derived, dropped.
+
+All mistakes of `data` that the header reveals are told at once; those that need the columns' kinds, once these are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from components.errors import ParamsError
+from components.ingest.expression import Expression, suggest
+from components.ingest.kinds import Kind
+from components.params.models import ColumnSplit, DataParams, HashSplit, TimeSplit
+
+if TYPE_CHECKING:
+    from tensorflow_metadata.proto.v0 import schema_pb2
+
+
+def schema_kinds(schema: schema_pb2.Schema | None) -> dict[str, Kind]:
+    """Feature → kind, as the reviewed schema says."""
+    from tensorflow_metadata.proto.v0 import schema_pb2
+
+    by_type: dict[int, Kind] = {schema_pb2.INT: "integer", schema_pb2.FLOAT: "number", schema_pb2.BYTES: "string"}
+    features = schema.feature if schema is not None else []
+    return {feature.name: by_type[feature.type] for feature in features if feature.type in by_type}
+
+
+class Columns:
+    """The columns of one pipeline.
+
+    Attributes:
+        raw_names: Name → name in the file, of every column of the files.
+        expressions: Name → expression, of every derived column, in order.
+        features: Names of the columns that examples have, the label among them, sorted.
+        typed: File columns whose values are needed as their kind.
+        undeclared: Those of `typed` whose kind neither `data.cast` nor the schema says: it is inferred.
+
+    Args:
+        data: The parameters.
+        header: Names in the files.
+        schema: The reviewed schema, or None.
+
+    Raises:
+        ParamsError: With a line for each mistake in `data`.
+    """
+
+    def __init__(self, data: DataParams, header: Sequence[str], schema: schema_pb2.Schema | None) -> None:
+        self._data = data
+        self._header = list(header)
+        self._schema_kinds = schema_kinds(schema)
+        self._problems: list[str] = []
+        self.raw_names = self._rename()
+        self.expressions = self._derive()
+        self._known = [*self.raw_names, *self.expressions]
+        self._check_names()
+        split_column = data.split.column if isinstance(data.split, ColumnSplit) else None
+        self.features = sorted(set(self._known) - {*data.drop, split_column} | {data.label})
+        self._raise_problems()
+        read = {name for expression in self.expressions.values() for name in expression.column_names()}
+        needed = {*self.features, *read, *([data.split.column] if isinstance(data.split, TimeSplit) else [])}
+        self.typed = [name for name in self.raw_names if name in needed]
+        self.undeclared = [name for name in self.typed if name not in data.cast and name not in self._schema_kinds]
+
+    def kinds(self, inferred: Mapping[str, Kind]) -> dict[str, Kind]:
+        """The kind of every column of `typed` and of every derived one.
+
+        Args:
+            inferred: The kinds of `undeclared`.
+
+        Raises:
+            ParamsError: With a line for each mistake in `data`.
+        """
+        kinds: dict[str, Kind] = {**inferred}
+        for name in self.typed:
+            if name not in inferred:
+                kinds[name] = self._declared_kind(name)
+        for name, expression in self.expressions.items():
+            kinds[name] = self._derived_kind(name, expression, kinds)
+        for name in self._data.allow_nonfinite:
+            if kinds.get(name, "string") not in ("number", "missing"):
+                self._problems.append(
+                    f"data.allow_nonfinite: column {name!r} holds no decimal numbers. Remove it from the list."
+                )
+        self._raise_problems()
+        return kinds
+
+    def _rename(self) -> dict[str, str]:
+        names = {name: name for name in self._header}
+        for old, new in self._data.rename.items():
+            if old not in self._header:
+                self._problem(f"data.rename.{old}: no column {old!r}. {suggest(old, self._header)}")
+            else:
+                names[old] = new
+        raw_names: dict[str, str] = {}
+        for raw, name in names.items():
+            if name in raw_names:
+                self._problem(
+                    f"data.rename: the columns {raw_names[name]!r} and {raw!r} would both be named {name!r}. "
+                    "Expected different names."
+                )
+            raw_names[name] = raw
+        return raw_names
+
+    def _derive(self) -> dict[str, Expression]:
+        expressions: dict[str, Expression] = {}
+        for name, text in self._data.derive.items():
+            where = f"data.derive.{name}"
+            if name in self.raw_names:
+                self._problem(f"{where}: a column {name!r} exists already. Choose another name.")
+            try:
+                expression = Expression(text, where)
+                expression.check_names([*self.raw_names, *expressions])
+            except ParamsError as error:
+                self._problem(str(error))
+                expression = Expression("0", where)  # so that what builds on it is checked too
+            expressions[name] = expression
+        return expressions
+
+    def _check_names(self) -> None:
+        data = self._data
+        for name in data.cast:
+            if name in self.expressions:
+                self._problem(f"data.cast.{name}: a derived column has the kind of its expression. Remove the cast.")
+            else:
+                self._check_known(f"data.cast.{name}", [name], list(self.raw_names))
+        self._check_known("data.drop", data.drop, self._known)
+        self._check_known("data.allow_nonfinite", data.allow_nonfinite, self._known)
+        self._check_known("data.label", [data.label], self._known)
+        if data.label in data.drop:
+            self._problem(f"data.drop: {data.label!r} is the label. Remove it from the list.")
+        if isinstance(data.split, HashSplit):
+            self._check_known("data.split.key", data.split.key, self._known)
+        elif isinstance(data.split, ColumnSplit | TimeSplit):
+            self._check_known("data.split.column", [data.split.column], self._known)
+            if isinstance(data.split, ColumnSplit) and data.split.column == data.label:
+                self._problem(f"data.split.column: {data.label!r} is the label. Expected another column.")
+
+    def _check_known(self, where: str, names: Sequence[str], known: Sequence[str]) -> None:
+        for name in names:
+            if name in known:
+                continue
+            if name in self._data.rename:
+                hint = f"It is renamed to {self._data.rename[name]!r}."
+            elif len(self._header) == 1:
+                hint = f"The header holds one column, {self._header[0]!r}: is data.delimiter right?"
+            else:
+                hint = suggest(name, known)
+            self._problem(f"{where}: no column {name!r}. {hint}")
+
+    def _declared_kind(self, name: str) -> Kind:
+        cast, reviewed = self._data.cast.get(name), self._schema_kinds.get(name)
+        if cast and reviewed and cast != reviewed and name in self.features:
+            self._problem(
+                f"data.cast.{name}: {cast}, but the reviewed schema says {reviewed}. Expected the same. "
+                "Remove the cast, or change the schema."
+            )
+        return cast or reviewed or "string"
+
+    def _derived_kind(self, name: str, expression: Expression, kinds: Mapping[str, Kind]) -> Kind:
+        try:
+            kind = expression.kind(kinds)
+        except ParamsError as error:
+            self._problem(str(error))
+            return "missing"  # so that what builds on it is checked too
+        if kind == "boolean":
+            kind = "integer"
+        reviewed = self._schema_kinds.get(name, kind)
+        if kind not in (reviewed, "missing") and (kind, reviewed) != ("integer", "number"):
+            self._problem(
+                f"data.derive.{name}: the expression gives {kind}, but the reviewed schema says {reviewed}. Expected the "
+                "same. Change the expression, or the schema."
+            )
+        return reviewed
+
+    def _problem(self, problem: str) -> None:
+        self._problems.append(problem)
+
+    def _raise_problems(self) -> None:
+        if self._problems:
+            raise ParamsError("\n".join(self._problems))

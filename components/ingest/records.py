@@ -1,0 +1,202 @@
+"""One block of raw records becomes framed tf.Examples by split, and faults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components.ingest.columns import Columns
+from components.ingest.csv_source import Block
+from components.ingest.example import encode
+from components.ingest.kinds import ARROW_TYPES, Kind
+from components.ingest.rejects import Check, Fault
+from components.ingest.sources import NAN_SPELLINGS
+from components.ingest.split import NO_SPLIT, split_by_column, split_by_hash, split_by_time
+from components.ingest.tfrecord import frame
+from components.ingest.values import decode, parse
+from components.params.models import SPLITS, ColumnSplit, DataParams, FilesSplit, HashSplit, TimeSplit
+
+_FEATURE_TYPES: dict[Kind, pa.DataType] = {"integer": pa.int64(), "number": pa.float32(), "string": pa.binary()}
+
+
+class RawColumns:
+    """The columns of a block as bytes, missing where the text is one of `data.null_values`.
+
+    In the columns of `data.allow_nonfinite` `NaN` and `nan` are values, whatever `data.null_values` says.
+
+    Args:
+        data: The parameters.
+        columns: The columns that they make.
+    """
+
+    def __init__(self, data: DataParams, columns: Columns) -> None:
+        self._columns = columns
+        self._allow_nan = data.allow_nonfinite
+        self._nans = pa.array([text.encode() for text in data.null_values if text in NAN_SPELLINGS], pa.binary())
+
+    def get(self, block: Block, name: str) -> pa.Array:
+        """The column that is now called `name`; binary, [records]."""
+        array = block.columns[self._columns.raw_names[name]]
+        if not self._allow_nan or name in self._allow_nan:
+            return array
+        return pc.if_else(pc.is_in(array, self._nans), pa.scalar(None, pa.binary()), array)
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What became of a block.
+
+    Attributes:
+        framed: Split → framed examples, binary, [examples].
+        faults: Of the records that are not among them, in the block's order.
+        num_values: Feature → number of examples that have it.
+    """
+
+    framed: dict[str, pa.Array]
+    faults: list[Fault]
+    num_values: dict[str, int]
+
+
+class Converter:
+    """Turns blocks into examples; safe to use from several threads.
+
+    Args:
+        data: The parameters.
+        columns: The columns that they make.
+        kinds: The kind of every column.
+    """
+
+    def __init__(self, data: DataParams, columns: Columns, kinds: Mapping[str, Kind]) -> None:
+        self._data = data
+        self._columns = columns
+        self._kinds = kinds
+        self._raw_columns = RawColumns(data, columns)
+
+    @property
+    def feature_kinds(self) -> dict[str, Kind]:
+        """The features that examples can have, and their kinds; those of unknown kind have no value anywhere."""
+        return {name: self._kinds[name] for name in self._columns.features if self._kinds[name] != "missing"}
+
+    def convert(self, block: Block, file_split: str | None) -> Converted:
+        """Converts one block.
+
+        Args:
+            block: Records of one file.
+            file_split: The split of the whole file, where split files are given.
+        """
+        faults = _Faults(block.first_row)
+        texts = self._decode(block, faults)
+        values = self._parse(texts, faults)
+        for name, expression in self._columns.expressions.items():
+            result = expression.evaluate(values, block.num_records)
+            values[name] = pc.cast(result, ARROW_TYPES[self._kinds[name]], safe=False)
+        for name, array in values.items():
+            if array.type == pa.float64() and name not in self._data.allow_nonfinite:
+                # tf.Example holds float32: 1e300 becomes infinite there.
+                written = pc.cast(array, pa.float32(), safe=False) if name in self._columns.features else array
+                finite = pc.is_finite(written)
+                faults.add(Check.nonfinite(self._raw_name(name)), pc.invert(finite), self._unwritten(name, array))
+        label = values[self._data.label]
+        faults.add(Check.label(self._raw_name(self._data.label)), pc.is_null(label), self._unwritten(self._data.label, label))
+        features = {name: pc.cast(values[name], _FEATURE_TYPES[kind], safe=False) for name, kind in self.feature_kinds.items()}
+        splits = self._split(block, texts, values, file_split, faults).copy()  # Arrow's memory is read-only
+        splits[faults.rows()] = NO_SPLIT
+        framed, num_values = {}, dict.fromkeys(features, 0)
+        for index, split in enumerate(SPLITS):
+            rows = pa.array(np.flatnonzero(splits == index))
+            taken = {name: array.take(rows) for name, array in features.items()}
+            framed[split] = frame(encode(taken, len(rows)))
+            for name, array in taken.items():
+                num_values[name] += len(array) - array.null_count
+        return Converted(framed, faults.list(), num_values)
+
+    def _raw_name(self, name: str) -> str:
+        return self._columns.raw_names.get(name, name)
+
+    def _decode(self, block: Block, faults: _Faults) -> dict[str, pa.Array]:
+        needed = list(self._columns.typed)
+        split = self._data.split
+        if isinstance(split, ColumnSplit) and split.column in self._columns.raw_names and split.column not in needed:
+            needed.append(split.column)
+        texts = {}
+        for name in needed:
+            texts[name], undecodable = decode(self._raw_columns.get(block, name), marked=block.marked)
+            faults.add(Check.encoding(self._raw_name(name), self._data.encoding), undecodable)
+        return texts
+
+    def _parse(self, texts: Mapping[str, pa.Array], faults: _Faults) -> dict[str, pa.Array]:
+        values = {}
+        for name in self._columns.typed:
+            kind = self._kinds[name]
+            values[name], unreadable = parse(texts[name], kind)
+            if unreadable is not None:
+                faults.add(Check.type(self._raw_name(name), kind), unreadable)
+        return values
+
+    def _unwritten(self, name: str, values: pa.Array) -> pa.Array | None:
+        """The values of a derived column: no file shows them."""
+        return values if name in self._columns.expressions else None
+
+    def _split(
+        self,
+        block: Block,
+        texts: Mapping[str, pa.Array],
+        values: Mapping[str, pa.Array],
+        file_split: str | None,
+        faults: _Faults,
+    ) -> np.ndarray:
+        split = self._data.split
+        if isinstance(split, FilesSplit):
+            return np.full(block.num_records, SPLITS.index(str(file_split)), np.int8)
+        if isinstance(split, HashSplit):
+            # The text of the file, not the values: so the split outlives changes of casts and derived columns.
+            names = split.key or sorted(self._columns.raw_names, key=self._raw_name)
+            return split_by_hash([self._key(block, name, values) for name in names], split)
+        if isinstance(split, TimeSplit):
+            splits = split_by_time(values[split.column], split)
+            expected = "an ISO 8601 date or time" if isinstance(split.eval_from, str) else "a number"
+            column = values[split.column]
+        else:
+            column = texts[split.column] if split.column in texts else pc.cast(values[split.column], pa.string())
+            splits = split_by_column(column, split)
+            expected = f"one of {', '.join(value for name in SPLITS for value in getattr(split, name))}"
+        faults.add(
+            Check.split(self._raw_name(split.column), expected),
+            pa.array(splits == NO_SPLIT),
+            self._unwritten(split.column, column),
+        )
+        return splits
+
+    def _key(self, block: Block, name: str, values: Mapping[str, pa.Array]) -> pa.Array:
+        if name in self._columns.raw_names:
+            return self._raw_columns.get(block, name)
+        return pc.cast(pc.cast(values[name], pa.string()), pa.binary())
+
+
+class _Faults:
+    """The faults of one block: the first of each record."""
+
+    def __init__(self, first_row: int) -> None:
+        self._first_row = first_row
+        self._by_row: dict[int, Fault] = {}
+
+    def add(self, check: Check, broken: pa.Array | None, unwritten: pa.Array | None = None) -> None:
+        """Notes the records in which `broken` is true; `unwritten` has the values that no file shows."""
+        if broken is None or not pc.any(broken).as_py():
+            return
+        for row in np.flatnonzero(pc.fill_null(broken, False).to_numpy(zero_copy_only=False)).tolist():
+            found = unwritten[row].as_py() if unwritten is not None else None
+            value = None if unwritten is None else "" if found is None else str(found)
+            self._by_row.setdefault(row, Fault(self._first_row + row, check, value))
+
+    def rows(self) -> list[int]:
+        """Rows of the block that are bad."""
+        return list(self._by_row)
+
+    def list(self) -> list[Fault]:
+        """All, in the block's order."""
+        return [fault for _, fault in sorted(self._by_row.items())]

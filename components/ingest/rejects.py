@@ -1,0 +1,138 @@
+"""Bad records: which rule they break, what the message says, and where they stand."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from components.ingest.csv_source import CsvSource
+from components.ingest.kinds import Kind
+
+Rule = Literal["ragged", "encoding", "type", "nonfinite", "label", "split"]
+RULES: tuple[Rule, ...] = ("ragged", "encoding", "type", "nonfinite", "label", "split")
+"""In the order in which a record is checked; one that breaks several is counted under the first."""
+_SET_ASIDE = "set data.on_bad_record: quarantine to set such rows aside."
+_EXPECTED: dict[Kind, str] = {
+    "number": "a number with a decimal point, such as 12.45",
+    "integer": "a whole number of at most 64 bits",
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """A rule for one column.
+
+    Attributes:
+        rule: Its name, in rejects.csv and ingest.json.
+        column: The column's name in the file; a derived column's own.
+        problem: What is wrong, with `{value!r}` for the value.
+        expected: What the value should have been.
+        fix: What to do, beside setting such rows aside.
+    """
+
+    rule: Rule
+    column: str
+    problem: str
+    expected: str
+    fix: str = "Fix the file"
+
+    @classmethod
+    def encoding(cls, column: str, encoding: str) -> Check:
+        """The text must be text."""
+        return cls(
+            "encoding", column, "{value!r} is not valid " + encoding, encoding, "Fix the file, or set data.encoding to its own"
+        )
+
+    @classmethod
+    def type(cls, column: str, kind: Kind) -> Check:
+        """The text must be of the kind that the schema or the cast says."""
+        article = "an" if kind == "integer" else "a"
+        return cls("type", column, f"cannot read {{value!r}} as {article} {kind}", _EXPECTED[kind])
+
+    @classmethod
+    def nonfinite(cls, column: str) -> Check:
+        """A number must be finite, as a 32-bit float too."""
+        return cls(
+            "nonfinite",
+            column,
+            "{value!r} is not finite",
+            "a number within 32-bit floats",
+            "Fix the file, or name the column in data.allow_nonfinite",
+        )
+
+    @classmethod
+    def label(cls, column: str) -> Check:
+        """The label must not be missing."""
+        return cls("label", column, "the label is missing", "a label in every record")
+
+    @classmethod
+    def split(cls, column: str, expected: str) -> Check:
+        """The split column must tell the split."""
+        return cls("split", column, "{value!r} tells no split", expected, "Fix the file or data.split")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with one record.
+
+    Attributes:
+        row: Row of the record in its file's blocks.
+        check: What it breaks.
+        value: What a derived column holds; None for a column of the file, whose value is found there.
+    """
+
+    row: int
+    check: Check
+    value: str | None = None
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A bad record with its place; `record` is its text, `message` what the user is told."""
+
+    file: str
+    line: int
+    column: str
+    value: str
+    rule: Rule
+    record: str
+    message: str
+
+
+def locate(source: CsvSource, faults: Sequence[Fault]) -> Iterator[Reject]:
+    """Finds the bad records of a file, ragged ones among them, in the file's order."""
+    file = str(source.path)
+    by_index = dict(zip(source.indices_of([fault.row for fault in faults]), faults, strict=True))
+    ragged = {ragged.index: ragged.num_fields for ragged in source.ragged}
+    columns = {name: position for position, name in enumerate(source.header)}
+    indices = sorted([*by_index, *ragged])
+    for index, located in zip(indices, source.locate(indices), strict=True):
+        where = f"{file}:{located.line}"
+        if index in ragged:
+            message = (
+                f"{where}: {ragged[index]} fields. Expected {len(columns)}, as the header has. Fix the file, or {_SET_ASIDE}"
+            )
+            yield Reject(file, located.line, "", "", "ragged", located.text, message)
+            continue
+        fault, check = by_index[index], by_index[index].check
+        value = fault.value if fault.value is not None else located.fields[columns[check.column]]
+        message = (
+            f"{where}: column '{check.column}': {check.problem.format(value=value)}. "
+            f"Expected {check.expected}. {check.fix}, or {_SET_ASIDE}"
+        )
+        yield Reject(file, located.line, check.column, value, check.rule, located.text, message)
+
+
+def write_rejects(path: Path, rejects: Iterable[Reject]) -> int:
+    """Writes rejects.csv; returns the number of records in it."""
+    num_rejects = 0
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["file", "line", "column", "value", "rule", "record"])
+        for reject in rejects:
+            writer.writerow([reject.file, reject.line, reject.column, reject.value, reject.rule, reject.record])
+            num_rejects += 1
+    return num_rejects

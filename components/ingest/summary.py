@@ -1,0 +1,37 @@
+"""What a terminal watcher sees of an ingest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+_FEW = 0.01
+"""Columns with a value in a smaller fraction of the examples are named."""
+
+
+def summary(report: Mapping[str, Any]) -> str:
+    """The few lines that tell what ingest.json holds."""
+    splits = ", ".join(f"{count:,} {split}" for split, count in report["num_examples"].items())
+    num_examples = sum(report["num_examples"].values())
+    num_files = len(report["by_file"])
+    kinds = Counter(kind for name, kind in report["columns"].items() if name not in report["empty_columns"])
+    shown_kinds = ", ".join(_plural(kinds[kind], kind) for kind in ("integer", "number", "string") if kinds[kind])
+    read = f"{_plural(report['num_records_in'], 'record')} in {_plural(num_files, 'file')}"
+    lines = [
+        f"{read} → {_plural(num_examples, 'example')} ({splits}), {_plural(report['num_rejects'], 'reject')}",
+        f"{_plural(sum(kinds.values()), 'column')} ({shown_kinds}), label {report['label']}",
+    ]
+    if report["empty_columns"]:
+        lines.append(f"no value at all, left out: {', '.join(report['empty_columns'])}")
+    few = {name: count for name, count in report["num_values"].items() if 0 < count < _FEW * num_examples}
+    if few:
+        lines.append(f"hardly any value: {', '.join(f'{name} ({count:,})' for name, count in few.items())}")
+    if report["num_rejects"]:
+        rules = ", ".join(f"{rule} {count:,}" for rule, count in report["by_rule"].items())
+        lines.append(f"rejects by rule: {rules}; rejects.csv names file, line, column and value")
+    return "\n".join(lines)
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
