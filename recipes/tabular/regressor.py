@@ -1,0 +1,93 @@
+"""`tabular.regressor`: a quantity, learned on a scale of its own and answered in the label's units."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+import keras_tuner
+import numpy as np
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from recipes.contract import RecipeError, Task, TaskKind
+from recipes.tabular.label import label_feature, quantities
+from recipes.tabular.recipe import TabularRecipe
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+_LABEL_UNITS = "label_units"
+_LOSSES = {"mse": "mean_squared_error", "mae": "mean_absolute_error", "msle": "mean_squared_logarithmic_error"}
+
+
+class TabularRegressor(TabularRecipe):
+    """The network predicts standardised labels; a fixed last layer, set before training, turns them into the label's units."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        feature = label_feature(task.schema, task.label)
+        if feature.type not in (schema_pb2.FLOAT, schema_pb2.INT):
+            raise RecipeError(
+                f"data.label: the label '{task.label}' has the type {schema_pb2.FeatureType.Name(feature.type)}. "
+                "tabular.regressor needs FLOAT or INT. Cast the column (data.cast), or take the recipe tabular.classifier."
+            )
+        self.objective = "val_mae"
+        self.objective_direction = "min"
+        self._loss = task.model.loss or "mse"
+
+    @property
+    def kind(self) -> TaskKind:
+        """A quantity."""
+        return "regression"
+
+    @property
+    def key_metric(self) -> str:
+        """The mean absolute error, in the label's units."""
+        return "mae"
+
+    @property
+    def class_names(self) -> list[str]:
+        """None."""
+        return []
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Answers the quantity in the label's units [batch, 1]."""
+        network = self._network(hp, 1)
+        to_units = keras.layers.Dense(1, kernel_initializer="ones", trainable=False, name=_LABEL_UNITS)
+        prediction = to_units(network.logits)
+        if self._loss == "msle":
+            # Far outside of what it was trained on, a prediction may be huge, but must be finite.
+            bounded = keras.layers.ReLU(max_value=80.0, negative_slope=1.0, name="bounded")(prediction)
+            exponential = keras.layers.Activation("exponential", name="exponential")(bounded)
+            prediction = keras.layers.Rescaling(1.0, offset=-1.0, name="quantity")(exponential)
+        model = keras.Model(network.inputs, prediction, name="tabular_regressor")
+        self._compile(model, network.optimizer(self.task.learning_rate), scale=1.0)
+        return model
+
+    def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, train: tf.data.Dataset, **kwargs: Any) -> Any:
+        """Takes mean and scale of the labels in `train` (one pass), then fits as Keras does."""
+        labels = np.concatenate([np.asarray(batch[1], np.float64).ravel() for batch in train])
+        if self._loss == "msle":
+            if labels.min() < 0.0:
+                raise RecipeError(
+                    f"model.loss: msle needs labels >= 0, and '{self.task.label}' goes down to {labels.min():g}. "
+                    "Take mse or mae."
+                )
+            labels = np.log1p(labels)
+        scale = float(labels.std()) or 1.0
+        model.get_layer(_LABEL_UNITS).set_weights([np.array([[scale]]), np.array([labels.mean()])])
+        # The loss is divided by the labels' own, so that learning rate and weight decay mean the same in any unit.
+        self._compile(model, model.optimizer, scale)
+        return super().fit(hp, model, train, **kwargs)
+
+    def outputs(self, predictions: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`prediction`, in the label's units."""
+        return {"prediction": predictions}
+
+    def _compile(self, model: keras.Model, optimizer: keras.optimizers.Optimizer, scale: float) -> None:
+        metrics = [keras.metrics.MeanAbsoluteError(name="mae"), keras.metrics.RootMeanSquaredError(name="rmse")]
+        weight = 1.0 / scale if self._loss == "mae" else 1.0 / scale**2
+        model.compile(optimizer, loss=_LOSSES[self._loss], loss_weights=weight, metrics=metrics)
+
+    def _label(self, raw: Any) -> tf.Tensor:
+        return quantities(raw)
