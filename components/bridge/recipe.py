@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,12 @@ def recipe_class(name: str) -> Any:
     """The class of a recipe, by its name in params.yaml."""
     module, _, class_name = recipe_package(name)[1].partition(":")
     return getattr(importlib.import_module(module), class_name)
+
+
+def is_recipe_error(error: Exception) -> bool:
+    """Whether a recipe raised `error` for a mistake of the user's; imports nothing that is not there already."""
+    contract = sys.modules.get("recipes.contract")
+    return contract is not None and isinstance(error, contract.RecipeError)
 
 
 def create_recipe(config: Mapping[str, Any], schema: schema_pb2.Schema) -> Any:

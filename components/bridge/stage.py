@@ -10,6 +10,7 @@ import argparse
 import importlib
 import logging
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -25,12 +26,16 @@ from components.bridge.beam import context_args
 from components.bridge.graph import INPUTS, STAGES
 from components.bridge.job import Job
 from components.bridge.outcome import Outcome
+from components.bridge.recipe import is_recipe_error
 from components.environment import prepare
-from components.errors import TensorlineError
+from components.errors import TensorlineError, UserError
+from components.params.load import pipeline_file
 
 if TYPE_CHECKING:
     from tfx.dsl.components.base.base_component import BaseComponent
     from tfx.types.artifact import Artifact
+
+_KEY = re.compile(r"^(?=(?:recipe|data|validate|transform|model|tune|train|evaluate|register)[.:] ?\S)", re.MULTILINE)
 
 
 def main(stage: str, argv: Sequence[str] | None = None) -> int:
@@ -48,7 +53,7 @@ def main(stage: str, argv: Sequence[str] | None = None) -> int:
         lines = run_stage(stage, name, root)
     except TensorlineError as error:
         logging.getLogger(__name__).info("%s", traceback.format_exc())
-        print(f"\n{name} · {stage}: {error}", file=terminal, flush=True)
+        print(f"\n{name} · {stage}: {_located(str(error), name)}", file=terminal, flush=True)
         return error.exit_code
     except (KeyboardInterrupt, SystemExit) as stop:  # tracking turns SIGTERM into a SystemExit
         print(f"\n{name} · {stage}: stopped. Nothing was half-written; run it again to go on.", file=terminal, flush=True)
@@ -129,7 +134,12 @@ def execute(
             made[component.id, key] = artifact
         known = {key: value for key, value in properties.items() if key in component.spec.PARAMETERS}
         exec_properties = {**component.spec.exec_properties, **known}
-        _executor(component, job, scratch).Do(inputs, outputs, exec_properties)
+        try:
+            _executor(component, job, scratch).Do(inputs, outputs, exec_properties)
+        except ValueError as error:
+            if is_recipe_error(error):  # recipes know no errors of ours
+                raise UserError(str(error)) from error
+            raise
     for artifact in made.values():
         save_properties(artifact, Path(artifact.uri))
     return {key: Path(artifact.uri) for (_, key), artifact in made.items()}
@@ -200,6 +210,11 @@ def _show_progress(job: Job, stage: str) -> progress.Listener:
 def _say(name: str, stage: str, text: str) -> None:
     for line in text.splitlines():
         print(f"{name} · {stage:<9} {line}", flush=True)
+
+
+def _located(message: str, name: str) -> str:
+    """Puts the file before each line that begins with a key of it: components know keys, not files."""
+    return _KEY.sub(f"{pipeline_file(name)}: ", message)
 
 
 def _start_log(root: Path, name: str, stage: str) -> Path:

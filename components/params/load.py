@@ -17,6 +17,17 @@ from components.errors import ParamsError
 from components.params.models import FilesSplit, PipelineParams, SharedParams
 
 SHARED_FILE = "params.yaml"
+_EXPECTED = {
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "a string",
+    "list_type": "a list",
+    "dict_type": "keys with values",
+    "model_type": "keys with values",
+    "model_attributes_type": "keys with values",
+}
 _Model = TypeVar("_Model", bound=pydantic.BaseModel)
 
 
@@ -201,7 +212,10 @@ def _problem(model: type[pydantic.BaseModel], location: tuple[str, ...], details
             close = _did_you_mean(value, context["expected"].split("'"))
             return f"expected {context['expected']}, got {_shown(value)}{close}"
         case "union_tag_invalid":
-            return f"by: expected {context['expected_tags']}, got {_shown(context['tag'])}."
+            key = context["discriminator"].strip("'")
+            return f"{key}: expected {context['expected_tags']}, got {_shown(context['tag'])}."
+        case "union_tag_not_found":
+            return f"{context['discriminator']} is missing; it says what the other keys mean."
         case "greater_than":
             return f"expected {number} > {context['gt']:g}, got {_shown(value)}"
         case "greater_than_equal":
@@ -210,18 +224,8 @@ def _problem(model: type[pydantic.BaseModel], location: tuple[str, ...], details
             return f"expected {number} < {context['lt']:g}, got {_shown(value)}"
         case "less_than_equal":
             return f"expected {number} <= {context['le']:g}, got {_shown(value)}"
-        case "int_type" | "int_from_float":
-            return f"expected an integer, got {_shown(value)}"
-        case "float_type":
-            return f"expected a number, got {_shown(value)}"
-        case "bool_type":
-            return f"expected true or false, got {_shown(value)}"
-        case "string_type":
-            return f"expected a string, got {_shown(value)}"
-        case "list_type":
-            return f"expected a list, got {_shown(value)}"
-        case "dict_type" | "model_type" | "model_attributes_type":
-            return f"expected keys with values, got {_shown(value)}"
+        case _ if kind in _EXPECTED:
+            return f"expected {_EXPECTED[kind]}, got {_shown(value)}"
         case "value_error":
             return str(context["error"])
         case _:

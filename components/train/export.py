@@ -97,7 +97,7 @@ def model_digest(model: keras.Model, transform_graph: Path) -> str:
 def export(
     model: keras.Model, recipe: Any, transform_output: tft.TFTransformOutput, recipe_name: str, serving_dir: Path
 ) -> dict[str, Any]:
-    """Writes `serving_dir` (the SavedModel) and, beside it, keras/model.keras and model.json; returns what model.json holds."""
+    """Writes the SavedModel to `serving_dir`, keras/model.keras and model.json beside it; returns what model.json holds."""
     module = ServingModule(model, recipe, transform_output, recipe.task.label)
     tf.saved_model.save(
         module,

@@ -41,6 +41,7 @@ def run_fn(fn_args: FnArgs) -> None:
         epochs=settings["epochs"],
         callbacks=callbacks,
         class_weight=fitting.class_weight,
+        shuffle=False,  # the data set shuffles itself
         verbose=0,
     )
     monitored = [callback.monitor for callback in callbacks if isinstance(callback, keras.callbacks.EarlyStopping)]

@@ -74,6 +74,7 @@ def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
             "epochs": settings["epochs"],
             "callbacks": fitting.early_stopping(),
             "class_weight": fitting.class_weight,
+            "shuffle": False,  # the data set shuffles itself
             "verbose": 0,
         },
     )

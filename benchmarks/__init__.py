@@ -1,0 +1,1 @@
+"""Measures the stages: ratios against a baseline in the same run."""
