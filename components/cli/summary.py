@@ -11,7 +11,7 @@ import click
 from components.cli import find_root
 from components.params.load import load_shared
 
-COLUMNS = ("pipeline", "examples", "key metric (test)", "verdict", "report", "run")
+COLUMNS = ("pipeline", "examples", "key metric (test)", "verdict")
 
 
 @click.command("summary")
@@ -21,12 +21,17 @@ def command() -> None:
     from rich.table import Table
 
     root = find_root()
-    table = Table(*COLUMNS, box=None, pad_edge=False, header_style="bold")
-    for name in load_shared(root).pipelines:
+    table = Table(*COLUMNS, box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+    names = list(load_shared(root).pipelines)
+    for name in names:
         table.add_row(*row(root, name))
-    console = Console()
-    console.print(table, soft_wrap=True) if not console.is_terminal else console.print(table)
-    console.print("\nThe runs in a browser: make ui", style="dim")
+    console = Console(highlight=False)
+    console.print()
+    console.print(table)
+    console.print()
+    for name in names:
+        console.print(f"{name}: {places(root, name)}", soft_wrap=True)
+    console.print("The runs in a browser: make ui")
 
 
 def row(root: Path, name: str) -> tuple[str, ...]:
@@ -35,17 +40,20 @@ def row(root: Path, name: str) -> tuple[str, ...]:
     ingest = _read(folder / "ingest_report" / "ingest.json")
     metrics = _read(folder / "report" / "metrics.json")
     model = _read(folder / "model" / "model.json")
-    registration = _read(folder / "registration" / "registration.json")
-    run = _read(folder / "runs" / "train.json")
-    report = folder / "report" / "report.html"
     return (
         name,
         f"{sum(ingest['num_examples'].values()):,}" if ingest else "–",
         _metric(metrics, model["key_metric"]) if metrics and model else "–",
-        _verdict(registration),
-        str(report.relative_to(root)) if report.exists() else "–",
-        run["run_id"] if run else "–",
+        _verdict(_read(folder / "registration" / "registration.json")),
     )
+
+
+def places(root: Path, name: str) -> str:
+    """Where the report and the model's run of one pipeline are."""
+    folder = root / "artifacts" / name
+    report, run = folder / "report" / "report.html", _read(folder / "runs" / "train.json")
+    shown = str(report.relative_to(root)) if report.exists() else "no report yet"
+    return f"{shown}, MLflow run {run['run_id']}" if run else shown
 
 
 def _metric(metrics: dict[str, Any], name: str) -> str:

@@ -53,6 +53,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_summary_of_a_pipeline_that_has_not_run(tmp_path: Path) -> None:
-    from components.cli.summary import row
+    from components.cli.summary import places, row
 
-    assert row(tmp_path, "taxi") == ("taxi", "–", "–", "–", "–", "–")
+    assert row(tmp_path, "taxi") == ("taxi", "–", "–", "–")
+    assert places(tmp_path, "taxi") == "no report yet"
