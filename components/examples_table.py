@@ -21,6 +21,15 @@ def read_serialized(folder: Path, split: str, batch_size: int = 8192) -> Iterato
         yield list(batch)
 
 
+def decode(serialized: list[bytes], schema: schema_pb2.Schema | None = None) -> pa.RecordBatch:
+    """tf.Examples as columns; see `read_table`."""
+    from tfx_bsl.cc.tfx_bsl_extension.coders import ExamplesToRecordBatchDecoder
+
+    decoder = ExamplesToRecordBatchDecoder(schema.SerializeToString() if schema is not None else None)
+    batch: pa.RecordBatch = decoder.DecodeBatch(serialized)
+    return batch
+
+
 def read_table(folder: Path, split: str, schema: schema_pb2.Schema | None = None) -> pa.Table:
     """All examples of a split; a column is a list per example, null where the feature is missing.
 
@@ -30,8 +39,6 @@ def read_table(folder: Path, split: str, schema: schema_pb2.Schema | None = None
         schema: Limits and types the columns; None takes them as they come.
     """
     import pyarrow as pa
-    from tfx_bsl.cc.tfx_bsl_extension.coders import ExamplesToRecordBatchDecoder
 
-    decoder = ExamplesToRecordBatchDecoder(schema.SerializeToString() if schema is not None else None)
-    batches = [pa.Table.from_batches([decoder.DecodeBatch(batch)]) for batch in read_serialized(folder, split)]
+    batches = [pa.Table.from_batches([decode(batch, schema)]) for batch in read_serialized(folder, split)]
     return pa.concat_tables(batches, promote_options="default")

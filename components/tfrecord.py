@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 from components.errors import TensorlineError
@@ -28,7 +29,7 @@ def count_records(path: Path) -> int:
         return _walk(path, size, lambda offset: os.pread(raw.fileno(), _HEADER.size, offset))
 
 
-def _walk(path: Path, size: int, read_header) -> int:  # type: ignore[no-untyped-def]
+def _walk(path: Path, size: int, read_header: Callable[[int], bytes]) -> int:
     offset = num_records = 0
     while offset < size:
         header = read_header(offset)

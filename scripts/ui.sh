@@ -4,4 +4,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 [[ -e mlruns/mlflow.db ]] || { echo "ui: found no mlruns/mlflow.db, so there are no runs to show. Make some first: make run" >&2; exit 2; }
-exec scripts/in_env.sh mlflow ui --host 127.0.0.1 --port "${PORT:-5000}" --workers 1 --backend-store-uri sqlite:///mlruns/mlflow.db
+port=${PORT:-5000}
+# MLflow opens on its pages for language models; the workflow type in the address chooses those for training.
+echo "ui: http://127.0.0.1:$port/#/experiments?workflowType=machine_learning"
+exec scripts/in_env.sh mlflow ui --host 127.0.0.1 --port "$port" --workers 1 --backend-store-uri sqlite:///mlruns/mlflow.db

@@ -41,6 +41,11 @@ ARTIFACT_TYPES = {
 """Output key, which is also the folder's name → "module:Class" of the artifact's type."""
 
 
+def uri_of(folder: Path) -> str:
+    """The folder's path from the working directory: TFX writes paths into graphs, which are to be the same in every clone."""
+    return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)
+
+
 def save_properties(artifact: Artifact, folder: Path) -> None:
     """Writes the artifact's properties beside its files, if it has any."""
     mlmd = artifact.mlmd_artifact
@@ -68,7 +73,7 @@ def load_artifact(key: str, folder: Path) -> Artifact:
         )
     module, _, class_name = ARTIFACT_TYPES[key].partition(":")
     artifact: Artifact = getattr(importlib.import_module(module), class_name)()
-    artifact.uri = str(folder)
+    artifact.uri = uri_of(folder)
     properties = folder / PROPERTIES_FILE
     if properties.exists():
         values = json.loads(properties.read_text(encoding="utf-8"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -47,6 +48,11 @@ class Job:
     def artifact(self, key: str) -> Path:
         """The folder of an artifact, by the component's output key."""
         return self.root / "artifacts" / self.name / key
+
+    def ingest_report(self) -> dict[str, Any] | None:
+        """What the last ingest noted of the data; None before the first."""
+        file = self.artifact("ingest_report") / "ingest.json"
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
 
     @cached_property
     def reviewed_schema(self) -> schema_pb2.Schema | None:

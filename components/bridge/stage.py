@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from components import progress
 from components.bridge import accounting
-from components.bridge.artifact_folder import load_artifact, save_properties
+from components.bridge.artifact_folder import load_artifact, save_properties, uri_of
 from components.bridge.beam import context_args
 from components.bridge.graph import INPUTS, STAGES
 from components.bridge.job import Job
@@ -128,7 +128,7 @@ def execute(
         outputs = {}
         for key, channel in component.spec.outputs.items():
             artifact = channel.type()
-            artifact.uri = str(scratch / key)
+            artifact.uri = uri_of(scratch / key)
             Path(artifact.uri).mkdir()
             outputs[key] = [artifact]
             made[component.id, key] = artifact
@@ -142,7 +142,7 @@ def execute(
             raise
     for artifact in made.values():
         save_properties(artifact, Path(artifact.uri))
-    return {key: Path(artifact.uri) for (_, key), artifact in made.items()}
+    return {key: scratch / key for _, key in made}
 
 
 def _resolve(channel: Any, made: Mapping[tuple[str, str], Artifact]) -> list[Artifact]:
@@ -158,7 +158,7 @@ def _executor(component: BaseComponent, job: Job, scratch: Path) -> Any:
     from tfx.dsl.components.base.base_executor import BaseExecutor
 
     executor_class = component.executor_spec.executor_class
-    common = {"tmp_dir": str(scratch / ".tmp"), "unique_id": component.id}
+    common = {"tmp_dir": uri_of(scratch / ".tmp"), "unique_id": component.id}
     if issubclass(executor_class, BaseBeamExecutor):
         context = BaseBeamExecutor.Context(**context_args(job.shared.beam), **common)
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,6 +81,7 @@ def track(job: Job, stage: str) -> Iterator[Tracked]:
     entry = job.shared.pipelines[job.name]
     needs = stage_dependencies(job.root, stage, job.name, entry.model_dump())
     store = open_store(job.root)
+    data = job.ingest_report()
     with start_stage_run(
         store,
         job.name,
@@ -89,7 +89,7 @@ def track(job: Job, stage: str) -> Iterator[Tracked]:
         params=_sections(job, needs.params),
         git=git_state(job.root),
         dependencies=digest_paths(needs.paths, job.root),
-        data_digest=_data_digest(job),
+        data_digest=data["data_digest"] if data else None,
     ) as run:
         yield Tracked(job, stage, store, run)
 
@@ -111,11 +111,3 @@ def _sections(job: Job, wanted: Mapping[str, tuple[str, ...]]) -> dict[str, Any]
                 value = value[part]
             values[key] = value
     return values
-
-
-def _data_digest(job: Job) -> str | None:
-    file = job.artifact("ingest_report") / "ingest.json"
-    if not file.exists():
-        return None
-    digest: str = json.loads(file.read_text(encoding="utf-8"))["data_digest"]
-    return digest

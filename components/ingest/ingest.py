@@ -19,9 +19,9 @@ from components.ingest.records import Converter, RawColumns
 from components.ingest.rejects import RULES, Fault, Reject, locate, write_rejects
 from components.ingest.sources import digest, find_sources
 from components.ingest.split import check_split
-from components.ingest.tfrecord import ShardWriter
 from components.ingest.values import decode, infer
 from components.params.models import SPLITS, DataParams
+from components.tfrecord_writer import ShardWriter
 
 if TYPE_CHECKING:
     from tensorflow_metadata.proto.v0 import schema_pb2

@@ -11,14 +11,14 @@ import pyarrow.compute as pc
 
 from components.ingest.columns import Columns
 from components.ingest.csv_source import Block
-from components.ingest.example import encode
 from components.ingest.kinds import ARROW_TYPES, Kind
 from components.ingest.rejects import Check, Fault
 from components.ingest.sources import NAN_SPELLINGS
 from components.ingest.split import NO_SPLIT, split_by_column, split_by_hash, split_by_time
-from components.ingest.tfrecord import frame
 from components.ingest.values import decode, parse
 from components.params.models import SPLITS, ColumnSplit, DataParams, FilesSplit, HashSplit, TimeSplit
+from components.tf_example import encode
+from components.tfrecord_writer import frame
 
 _FEATURE_TYPES: dict[Kind, pa.DataType] = {"integer": pa.int64(), "number": pa.float32(), "string": pa.binary()}
 

@@ -13,6 +13,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components.errors import TensorlineError
+from components.train.keras_archive import make_reproducible, number_shared_objects
 
 MODEL_FILE = "model.json"
 KERAS_FILE = "keras/model.keras"
@@ -83,7 +84,7 @@ def _as_feature(column: tf.Tensor, spec: Any) -> tf.Tensor | tf.SparseTensor:
 
 def model_digest(model: keras.Model, transform_graph: Path) -> str:
     """sha256 of what the model computes: weights, architecture, and the transform graph with its vocabularies."""
-    digest = hashlib.sha256(model.to_json().encode())
+    digest = hashlib.sha256(number_shared_objects(model.to_json()).encode())
     for variable in model.variables:
         value = variable.numpy()
         digest.update(f"{variable.path} {value.shape} {value.dtype}".encode())
@@ -112,6 +113,7 @@ def export(
     keras_file = folder / KERAS_FILE
     keras_file.parent.mkdir(parents=True, exist_ok=True)
     model.save(keras_file)
+    make_reproducible(keras_file)
     description = {
         "recipe": recipe_name,
         "kind": recipe.kind,

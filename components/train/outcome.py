@@ -21,6 +21,7 @@ def outcome(job: Job, folders: Mapping[str, Path]) -> Outcome:
     """Epochs, curves, and what the model is."""
     epochs = json.loads((folders["model_run"] / HISTORY_FILE).read_text(encoding="utf-8"))["epochs"]
     model = json.loads((folders["model"] / MODEL_FILE).read_text(encoding="utf-8"))
+    data = job.ingest_report()
     return Outcome(
         lines=[
             f"{model['recipe']}: {model['num_parameters']:,} parameters, {len(epochs)} epochs, digest {model['digest'][:12]}"
@@ -28,6 +29,7 @@ def outcome(job: Job, folders: Mapping[str, Path]) -> Outcome:
         params={"num_parameters": model["num_parameters"], "num_epochs": len(epochs)},
         files={folders["model_run"] / SUMMARY_FILE: ""},
         figures={f"curves/{name}.png": figure for name, figure in curves(epochs).items()},
+        dataset=(job.name, data["data_digest"], ", ".join(data["by_file"])) if data else None,
         tags={"tensorline.model_digest": model["digest"]},
     )
 

@@ -54,7 +54,7 @@ np.testing.assert_allclose(answer["score"].to_numpy(), scores, atol=TOLERANCE)
 assert answer["label"].tolist() == [label.decode() for label in served["label"].numpy()]
 
 transform = tft.TFTransformOutput(str(folder / "transform_graph"))
-features = transform.transform_raw_features(tf.io.parse_example(examples, transform.raw_feature_spec()))
+features = dict(transform.transform_raw_features(tf.io.parse_example(examples, transform.raw_feature_spec())))
 features.pop("label")
 keras_model = keras.saving.load_model(folder / "model" / "keras" / "model.keras", safe_mode=True)
 output = np.asarray(keras_model(features, training=False))

@@ -7,16 +7,19 @@ from pathlib import Path
 from components.bridge.dvc_file import StageDependencies, stage_dependencies
 
 ROOT = Path(__file__).parents[3]
+WRITERS = ("components/tf_example.py", "components/tfrecord_writer.py")
 
 
 def test_templates_are_filled_in() -> None:
     entry = {"data": "data/taxi", "recipe": "recipes/tabular"}
     assert stage_dependencies(ROOT, "ingest", "taxi", entry) == StageDependencies(
-        paths=("components/ingest", "schemas/taxi.pbtxt", "data/taxi"), params={"pipelines/taxi/params.yaml": ("data",)}
+        paths=("components/ingest", *WRITERS, "schemas/taxi.pbtxt", "data/taxi"),
+        params={"pipelines/taxi/params.yaml": ("data",)},
     )
     assert stage_dependencies(ROOT, "transform", "mpg", entry) == StageDependencies(
         paths=(
             "components/transform",
+            *WRITERS,
             "components/bridge/recipe.py",
             "recipes/contract.py",
             "recipes/tabular",

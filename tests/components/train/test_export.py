@@ -46,7 +46,7 @@ def test_signatures_and_keras_agree(penguins: Path) -> None:
 
     transform = tft.TFTransformOutput(str(folder / "transform_graph"))
     parsed = tf.io.parse_example(examples, transform.raw_feature_spec())
-    features = transform.transform_raw_features(parsed)
+    features = dict(transform.transform_raw_features(parsed))
     labels = features.pop("label")
     np.testing.assert_array_equal(model.transform_labels(tf.constant(examples))["label"], labels)
     keras_model = keras.saving.load_model(folder / "model" / "keras" / "model.keras", safe_mode=True)

@@ -1,4 +1,4 @@
-"""TFRecord files: a record framed by its length, and the masked CRC-32C of each. Plain, not compressed."""
+"""Writes TFRecord files: a record framed by its length, and the masked CRC-32C of each. Plain, not compressed."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 # Tags of protobuf fields, all length-delimited: field number << 3 | 2.
 _FIRST, _SECOND = b"\x0a", b"\x12"
 _LIST_TAGS = {pa.binary(): b"\x0a", pa.float32(): b"\x12", pa.int64(): b"\x1a"}  # Feature.{bytes,float,int64}_list
+_FLOAT_BYTES = 4
 _MOST_VARINT_BYTES = 10
 
 
@@ -23,7 +24,7 @@ def encode(columns: Mapping[str, pa.Array], num_records: int) -> pa.Array:
     """Serializes one tf.Example a record.
 
     Args:
-        columns: Feature → values, [records], of type binary, float32 or int64.
+        columns: Feature → values, [records], of type binary, float32 or int64, or lists of them (any number a record).
         num_records: Length of every column.
 
     Returns: Binary, [records].
@@ -36,30 +37,58 @@ def encode(columns: Mapping[str, pa.Array], num_records: int) -> pa.Array:
     # Not null_handling="skip": with it, Arrow leaves out the records in which every piece is missing (seen in 18.1).
     features = pc.binary_join_element_wise(*pieces, b"", null_handling="replace", null_replacement=b"")
     # Example {features = 1}. The tag and length of `features` stand before every record.
-    return pc.binary_join_element_wise(_by_length(features, lambda length: _FIRST + _varint(length)), features, b"")
+    return _with_length(features)
 
 
 def _map_entry(name: bytes, values: pa.Array) -> list[pa.Array]:
     """The parts of Features.feature's entry for one column; missing where the value is."""
     key = _FIRST + _varint(len(name)) + name
-    tag = _LIST_TAGS[values.type]
+    is_list = pa.types.is_list(values.type)
+    kind = values.type.value_type if is_list else values.type
+    tag = _LIST_TAGS[kind]
+    # The numbers of a list stand behind one header; each text of a list brings its own.
+    has_header = not (is_list and kind == pa.binary())
 
     def prefix(length: int) -> bytes:
-        """All that stands before a value of `length` bytes."""
-        value_list = _FIRST + _varint(length)
+        """All that stands before a value, or the values of a list, of `length` bytes."""
+        value_list = _FIRST + _varint(length) if has_header else b""
         feature = tag + _varint(len(value_list) + length) + value_list
         value = _SECOND + _varint(len(feature) + length) + feature
         return _FIRST + _varint(len(key) + len(value) + length) + key + value
 
-    if values.type == pa.float32():
-        return [_fixed(prefix(4), values)]
-    if values.type == pa.int64():
+    if is_list:
+        lists = _lists(values, kind)
+        return [_by_length(lists, prefix), lists]
+    if kind == pa.float32():
+        return [_fixed(prefix(_FLOAT_BYTES), values)]
+    if kind == pa.int64():
         # Integers repeat: hours, codes, classes. Encoding the different ones alone is several times faster.
         repeated = values.dictionary_encode()
         varints = _varints(repeated.dictionary)
         entries = pc.binary_join_element_wise(_by_length(varints, prefix), varints, b"")
         return [entries.take(repeated.indices)]
     return [_by_length(values, prefix), values]
+
+
+def _lists(values: pa.ListArray, kind: pa.DataType) -> pa.Array:
+    """The encoded values of each list, one after the other; missing where the list is."""
+    flat = values.flatten()
+    if kind == pa.float32():
+        content = flat.to_numpy().astype("<f4", copy=False).view(np.uint8)
+        starts = np.arange(len(flat) + 1) * _FLOAT_BYTES
+    else:
+        each = _varints(flat) if kind == pa.int64() else _with_length(flat)
+        _, offsets, buffer = each.buffers()
+        content = np.frombuffer(buffer, np.uint8) if buffer is not None else np.empty(0, np.uint8)
+        starts = np.frombuffer(offsets, np.int32)[each.offset : each.offset + len(each) + 1]
+    counts = pc.fill_null(pc.list_value_length(values), 0).to_numpy(zero_copy_only=False)
+    ends = starts[np.cumsum(counts)] if len(counts) else starts[:0]
+    return _binary(content, np.diff(ends, prepend=starts[:1]), _missing(values))
+
+
+def _with_length(texts: pa.Array) -> pa.Array:
+    """Each text behind its tag and length."""
+    return pc.binary_join_element_wise(_by_length(texts, lambda length: _FIRST + _varint(length)), texts, b"")
 
 
 def _varint(value: int) -> bytes:

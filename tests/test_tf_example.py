@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.ingest.example import encode
-from components.ingest.tfrecord import ShardWriter, frame
+from components.tf_example import encode
 from components.tfrecord import count_records
+from components.tfrecord_writer import ShardWriter, frame
 
 INTEGERS = [0, 1, -1, 127, 128, 16383, 16384, 2**31, -(2**31), 2**63 - 1, -(2**63), None]
 FLOATS = [0.0, -0.0, 1.5, math.inf, -math.inf, math.nan, 3.4e38, 1e-45, None, 2.0, 3.0, 4.0]
@@ -83,3 +83,33 @@ def test_more_shards_than_records(tmp_path):
     writer = ShardWriter(tmp_path, 3)
     writer.write(frame(pa.array([b"a"])))
     assert [file.stat().st_size for file in sorted(tmp_path.iterdir())] == [17, 0, 0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_lists_of_any_length(seed):
+    tf = pytest.importorskip("tensorflow")
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(0, 4, 100)
+    numbers = [None if rng.random() < 0.1 else rng.integers(-(2**62), 2**62, n).tolist() for n in lengths]
+    floats = [rng.normal(size=3).astype(np.float32).tolist() for _ in lengths]
+    texts = [[rng.bytes(rng.integers(0, 200)) for _ in range(n)] for n in lengths]
+    columns = {
+        "numbers": pa.array(numbers, pa.list_(pa.int64())),
+        "floats": pa.array(floats, pa.list_(pa.float32())),
+        "texts": pa.array(texts, pa.list_(pa.binary())),
+    }
+    wanted = []
+    for n, f, t in zip(numbers, floats, texts, strict=True):
+        feature = {
+            "floats": tf.train.Feature(float_list=tf.train.FloatList(value=f)),
+            "texts": tf.train.Feature(bytes_list=tf.train.BytesList(value=t)),
+        }
+        if n is not None:
+            feature["numbers"] = tf.train.Feature(int64_list=tf.train.Int64List(value=n))
+        wanted.append(tf.train.Example(features=tf.train.Features(feature=feature)))
+    got = encode(columns, 100).to_pylist()
+    assert [tf.train.Example.FromString(record) for record in got] == wanted
+    # An empty list of numbers is written as an empty packed field, which protobuf leaves out; all else is the same bytes.
+    same = [index for index, n in enumerate(numbers) if n is None or n]
+    assert [got[index] for index in same] == [wanted[index].SerializeToString(deterministic=True) for index in same]
+    assert encode({name: values[10:20] for name, values in columns.items()}, 10).to_pylist() == got[10:20]

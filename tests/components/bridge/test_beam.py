@@ -1,0 +1,33 @@
+"""The runner of params.yaml reaches the components; on one machine it is Beam's own, in this process."""
+
+from __future__ import annotations
+
+import pytest
+
+from components.bridge.beam import FN_API_RUNNER, context_args, pipeline_args
+from components.params.models import BeamParams
+
+LOCAL = BeamParams()
+FLINK = BeamParams(runner="FlinkRunner", options={"flink_master": "localhost:8081", "parallelism": 4})
+
+
+def test_arguments() -> None:
+    assert pipeline_args(LOCAL) == [f"--runner={FN_API_RUNNER}", "--direct_running_mode=in_memory", "--direct_num_workers=1"]
+    assert pipeline_args(FLINK) == ["--runner=FlinkRunner", "--flink_master=localhost:8081", "--parallelism=4"]
+    assert context_args(FLINK) == {"beam_pipeline_args": pipeline_args(FLINK)}
+
+
+@pytest.mark.slow
+def test_the_local_runner_works_without_a_download() -> None:
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import DirectOptions
+    from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+    from apache_beam.testing.util import assert_that, equal_to
+
+    pipeline = context_args(BeamParams(options={"direct_num_workers": 3, "direct_running_mode": "multi_threading"}))[
+        "make_beam_pipeline_fn"
+    ]()
+    assert isinstance(pipeline.runner, FnApiRunner)
+    assert pipeline.options.view_as(DirectOptions).direct_num_workers == 3
+    with pipeline:
+        assert_that(pipeline | beam.Create([1, 2, 3]) | beam.Map(lambda number: number * 2), equal_to([2, 4, 6]))
