@@ -24,7 +24,8 @@ def encode(columns: Mapping[str, pa.Array], num_records: int) -> pa.Array:
     """Serializes one tf.Example a record.
 
     Args:
-        columns: Feature → values, [records], of type binary, float32 or int64, or lists of them (any number a record).
+        columns: Feature → values, [records], of type binary, float32 or int64, or lists of them (any number a record,
+                large lists too).
         num_records: Length of every column.
 
     Returns: Binary, [records].
@@ -43,6 +44,9 @@ def encode(columns: Mapping[str, pa.Array], num_records: int) -> pa.Array:
 def _map_entry(name: bytes, values: pa.Array) -> list[pa.Array]:
     """The parts of Features.feature's entry for one column; missing where the value is."""
     key = _FIRST + _varint(len(name)) + name
+    if pa.types.is_large_list(values.type):  # as tfx_bsl decodes examples
+        item = values.type.value_type
+        values = values.cast(pa.list_(pa.binary() if pa.types.is_large_binary(item) else item))
     is_list = pa.types.is_list(values.type)
     kind = values.type.value_type if is_list else values.type
     tag = _LIST_TAGS[kind]

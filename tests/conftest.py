@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -67,3 +70,31 @@ def penguins(tmp_path_factory: pytest.TempPathFactory, run_stages: Callable[...,
     root = copy_repository(tmp_path_factory.mktemp("penguins"))
     run_stages(root, "penguins", tuple(stage for stage in STAGES if stage != "register"))
     return root
+
+
+@pytest.fixture
+def fn_args(penguins: Path, tmp_path: Path) -> Callable[..., SimpleNamespace]:
+    """Makes arguments for penguins; keywords replace keys of the sections train and tune: fn_args(train={…}, tune={…})."""
+
+    from components.bridge.job import Job
+
+    def make(**sections: dict[str, Any]) -> SimpleNamespace:
+        with working_in(penguins):
+            config = Job.load("penguins", penguins).recipe_config()
+        for name, values in sections.items():
+            config[name] = {**config[name], **values}
+        folder = penguins / "artifacts" / "penguins"
+        (hyperparameters,) = (folder / "best_hyperparameters").iterdir()
+        return SimpleNamespace(
+            custom_config=config,
+            train_files=[str(folder / "transformed_examples" / "Split-train" / "*")],
+            eval_files=[str(folder / "transformed_examples" / "Split-eval" / "*")],
+            transform_graph_path=str(folder / "transform_graph"),
+            schema_path=str(next((folder / "schema").iterdir())),
+            hyperparameters=json.loads(hyperparameters.read_text()),
+            working_dir=str(tmp_path / "work"),
+            model_run_dir=str(tmp_path / "model_run"),
+            serving_model_dir=str(tmp_path / "model" / "Format-Serving"),
+        )
+
+    return make

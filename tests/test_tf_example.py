@@ -113,3 +113,6 @@ def test_lists_of_any_length(seed):
     same = [index for index, n in enumerate(numbers) if n is None or n]
     assert [got[index] for index in same] == [wanted[index].SerializeToString(deterministic=True) for index in same]
     assert encode({name: values[10:20] for name, values in columns.items()}, 10).to_pylist() == got[10:20]
+    item = {"numbers": pa.int64(), "floats": pa.float32(), "texts": pa.large_binary()}
+    large = {name: values.cast(pa.large_list(item[name])) for name, values in columns.items()}
+    assert encode(large, 100).to_pylist() == got
