@@ -77,6 +77,7 @@ def _map_entry(name: bytes, values: pa.Array) -> list[pa.Array]:
 def _lists(values: pa.ListArray, kind: pa.DataType) -> pa.Array:
     """The encoded values of each list, one after the other; missing where the list is."""
     flat = values.flatten()
+    starts: np.ndarray
     if kind == pa.float32():
         content = flat.to_numpy().astype("<f4", copy=False).view(np.uint8)
         starts = np.arange(len(flat) + 1) * _FLOAT_BYTES
