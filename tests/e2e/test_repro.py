@@ -93,6 +93,16 @@ def test_the_registry_holds_the_champion(first: Clone) -> None:
     assert (str(version.version), version.tags["tensorline.digest"]) == ("1", model["digest"])
 
 
+def test_the_summary_tells_it_on_one_screen(first: Clone) -> None:
+    metrics = read_json(first.artifact("report", "metrics.json"))
+    shown = first.run("tensorline", "summary", COLUMNS="80").stdout.splitlines()
+    assert shown[1].split("   ")[0] == "pipeline"
+    assert f"auc {metrics['auc']:.4f} [{metrics['auc_low']:.4f}, {metrics['auc_high']:.4f}]" in shown[2]
+    assert shown[2].rstrip().endswith("no incumbent: version 1")
+    run_id = read_json(first.artifact("runs", "train.json"))["run_id"]
+    assert shown[4:] == [f"taxi: artifacts/taxi/report/report.html, MLflow run {run_id}", "The runs in a browser: make ui"]
+
+
 def test_all_ways_of_asking_agree(first: Clone) -> None:
     """Keras, SavedModel (both signatures), TFMA and pyfunc, in a process of its own: TensorFlow keeps what it loads."""
     first.run(sys.executable, str(Path(__file__).with_name("ask_all_ways.py")), str(first.root))
