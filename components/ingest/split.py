@@ -71,7 +71,8 @@ def split_by_hash(values: Sequence[pa.Array], split: HashSplit) -> np.ndarray:
 def join_present(texts: Mapping[str, pa.Array]) -> pa.Array:
     """The texts of each record with their columns' names, without the missing ones, as one binary column."""
     named = [pc.binary_join_element_wise(pa.scalar(name.encode()), column, _NAME_SEPARATOR) for name, column in texts.items()]
-    return pc.binary_join_element_wise(*named, _SEPARATOR, null_handling="skip")
+    # The empty text in front: Arrow 18 gives no element at all, not even a missing one, where it skips everything.
+    return pc.binary_join_element_wise(pa.scalar(b""), *named, _SEPARATOR, null_handling="skip")
 
 
 def split_by_column(values: pa.Array, split: ColumnSplit) -> np.ndarray:

@@ -185,7 +185,43 @@ def test_a_new_key_moves_no_record_that_lacks_it(folder):
         assert records(folder, split, "before") <= records(folder, split, "after")
 
 
+def test_records_of_which_nothing_is_present(folder):
+    lines = [f'{{"x": {number}}}' for number in range(100)]
+    Path("x.jsonl").write_text("\n".join(["{}", *lines, '{"x": null}']))
+    report = run(folder, {"path": "x.jsonl", "format": "jsonl", "label": "x", "on_bad_record": "quarantine"})
+    assert (report["num_records_in"], report["num_rejects"], report["by_rule"]) == (102, 2, {"label": 2})
+    assert sum(report["num_examples"].values()) == 100
+
+
 # --- types
+
+
+def test_columns_without_a_type_take_any(folder):
+    """As pandas writes a column that is wholly missing."""
+    pq.write_table(pa.table({"x": list(range(100)), "a": pa.nulls(100), "b": pa.nulls(100), "c": pa.nulls(100)}), "x.parquet")
+    features = {"a": schema_pb2.FLOAT, "b": schema_pb2.BYTES, "x": schema_pb2.BYTES}
+    schema = schema_pb2.Schema(feature=[schema_pb2.Feature(name=name, type=kind) for name, kind in features.items()])
+    report = run(folder, {"path": "x.parquet", "format": "parquet", "label": "x"}, schema)
+    assert report["columns"] == {"a": "number", "b": "string", "x": "string"}
+    assert report["empty_columns"] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("extension", FORMATS)
+def test_a_split_column_may_be_a_number(folder, extension):
+    write(pd.DataFrame({"x": [1.5, 2.5, 3.5], "fold": [0, 1, 2]}), extension)
+    split = {"by": "column", "column": "fold", "train": ["0"], "eval": ["1"], "test": ["2"]}
+    report = run(folder, {"path": f"x.{extension}", "format": extension, "label": "x", "split": split})
+    assert report["num_examples"] == {"train": 1, "eval": 1, "test": 1}
+    assert report["columns"] == {"x": "number"}
+
+
+def test_files_of_unlike_types(folder):
+    """What one file has as integers and another as strings is a string, as in a CSV."""
+    write(pd.DataFrame({"x": [1, 2], "t": [1, 2]}), "parquet", "a")
+    write(pd.DataFrame({"x": ["three"], "t": [3.0]}), "parquet", "b")
+    split = {"by": "time", "column": "t", "eval_from": 2, "test_from": 3}
+    report = run(folder, {"path": "*.parquet", "format": "parquet", "label": "x", "split": split})
+    assert report["columns"] == {"t": "number", "x": "string"}
 
 
 def test_json_types(folder):
