@@ -142,7 +142,7 @@ class Columns:
                 continue
             if name in self._data.rename:
                 hint = f"It is renamed to {self._data.rename[name]!r}."
-            elif len(self._header) == 1:
+            elif len(self._header) == 1 and self._data.format == "csv":
                 hint = f"The header holds one column, {self._header[0]!r}: is data.delimiter right?"
             else:
                 hint = suggest(name, known)

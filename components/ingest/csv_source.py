@@ -18,51 +18,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
 from components.errors import UserError
+from components.ingest.source import BLOCK_BYTES, MARKS, Block, Located, Malformed, indices_of, is_text
 
-BLOCK_BYTES = 4 << 20
-"""Read at once; no record may be longer."""
 _END = "end of the file"
-MARKS = (b"\xf4\x8f\xbe", b"\xf4\x8f\xbf")
-"""How characters begin that stand for undecodable bytes in marked blocks: U+10FF80 to U+10FFFF, which no text uses."""
-
-
-@dataclass(frozen=True)
-class Block:
-    """Successive records of one file.
-
-    Attributes:
-        first_row: How many records of the file came before, ragged ones not counted.
-        columns: Name in the file → text, binary, [records]; missing where it is one of the null values.
-        num_records: Length of every column.
-        marked: Whether undecodable bytes stand there as `MARKS`; if not, there are none.
-    """
-
-    first_row: int
-    columns: dict[str, pa.Array]
-    num_records: int
-    marked: bool
-
-
-@dataclass(frozen=True)
-class Located:
-    """A record found again in its file.
-
-    Attributes:
-        line: On which it starts, from 1.
-        fields: Its values as they stand there.
-        text: The record as it stands there, without its line end.
-    """
-
-    line: int
-    fields: list[str]
-    text: str
 
 
 @dataclass(frozen=True)
@@ -90,6 +54,14 @@ class CsvSource:
     encoding: str
     null_values: Sequence[str]
     ragged: list[Ragged] = field(default_factory=list)
+    unit: Literal["line", "row"] = "line"
+    kinds: None = None
+
+    @property
+    def malformed(self) -> list[Malformed]:
+        """The ragged records that the last complete `blocks()` met."""
+        expected = f"{len(self.header)}, as the header has"
+        return [Malformed(ragged.index, "ragged", f"{ragged.num_fields} fields", expected) for ragged in self.ragged]
 
     @cached_property
     def header(self) -> list[str]:
@@ -136,9 +108,7 @@ class CsvSource:
 
     def indices_of(self, rows: Sequence[int]) -> list[int]:
         """The indices of records, ragged ones counted, from their rows in the blocks."""
-        # Before the k-th ragged record stand index - k others: those are the rows that come before it.
-        rows_before = np.array([ragged.index - number for number, ragged in enumerate(self.ragged)], np.int64)
-        return (np.asarray(rows, np.int64) + np.searchsorted(rows_before, rows, side="right")).tolist()
+        return indices_of(self, rows)
 
     def _open_arrow(self, wanted: Sequence[str], ragged: list[Ragged], *, marked: bool) -> Iterator[pa.RecordBatch]:
         def note(row: pyarrow.csv.InvalidRow) -> str:
@@ -177,7 +147,7 @@ class CsvSource:
                 else f"two columns are named {name!r}"
                 if name in seen
                 else f"the name of column {number} is not valid {self.encoding}"
-                if not _is_text(name)
+                if not is_text(name)
                 else None
             )
             if problem:
@@ -237,7 +207,7 @@ class CsvSource:
 
     def _shown(self, value: str) -> str:
         """The value with undecodable bytes spelled out."""
-        if _is_text(value):
+        if is_text(value):
             return value
         return value.encode(self.encoding, "surrogateescape").decode(self.encoding, "backslashreplace")
 
@@ -290,8 +260,3 @@ class _AsUtf8(io.RawIOBase):
     def close(self) -> None:
         self._text.close()
         super().close()
-
-
-def _is_text(value: str) -> bool:
-    """Whether no byte of the value was undecodable."""
-    return not any("\ud800" <= character <= "\udfff" for character in value)

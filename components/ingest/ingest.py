@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from components.errors import AccountingError, RecordError, UserError
 from components.ingest.columns import Columns
-from components.ingest.csv_source import Block, CsvSource
 from components.ingest.kinds import Kind, unify
 from components.ingest.records import Converter, RawColumns
 from components.ingest.rejects import RULES, Fault, Reject, locate, write_rejects
+from components.ingest.source import Block, Source
 from components.ingest.sources import digest, find_sources
 from components.ingest.split import check_split
 from components.ingest.values import decode, infer
@@ -35,14 +35,14 @@ _Result = TypeVar("_Result")
 class _FileResult:
     """What became of one file's records."""
 
-    source: CsvSource
+    source: Source
     num_records_in: int = 0
     num_examples: Counter[str] = field(default_factory=Counter)
     faults: list[Fault] = field(default_factory=list)
 
     @property
     def num_rejects(self) -> int:
-        return len(self.faults) + len(self.source.ragged)
+        return len(self.faults) + len(self.source.malformed)
 
 
 def ingest(data: DataParams, schema: schema_pb2.Schema | None, examples: Path, report: Path) -> dict[str, Any]:
@@ -63,7 +63,8 @@ def ingest(data: DataParams, schema: schema_pb2.Schema | None, examples: Path, r
         AccountingError: If records in differ from records out + rejects.
     """
     sources = find_sources(data)
-    columns = Columns(data, sources[0][0].header, schema)
+    header = list(dict.fromkeys(name for source, _ in sources for name in source.header))
+    columns = Columns(data, header, schema)
     num_values: Counter[str] = Counter()
     results = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -101,8 +102,8 @@ def ingest(data: DataParams, schema: schema_pb2.Schema | None, examples: Path, r
     return content
 
 
-def _infer(pool: ThreadPoolExecutor, data: DataParams, columns: Columns, sources: Sequence[CsvSource]) -> dict[str, Kind]:
-    """The kinds of the columns that nobody declared, from every value of every file."""
+def _infer(pool: ThreadPoolExecutor, data: DataParams, columns: Columns, sources: Sequence[Source]) -> dict[str, Kind]:
+    """The kinds of the columns that nobody declared, from the files' types, or else every value of every file."""
     kinds: dict[str, Kind] = dict.fromkeys(columns.undeclared, "missing")
     if not kinds:
         return kinds
@@ -112,17 +113,23 @@ def _infer(pool: ThreadPoolExecutor, data: DataParams, columns: Columns, sources
         texts = {name: decode(raw_columns.get(block, name), marked=block.marked)[0] for name in kinds}
         return {name: infer(texts[name], known) for name, known in kinds.copy().items()}
 
+    def add(found: Mapping[str, Kind]) -> None:
+        for name, kind in found.items():
+            kinds[name] = unify([kinds[name], kind]) or "string"
+
     for source in sources:
+        if source.kinds is not None:
+            add({name: source.kinds.get(columns.raw_names[name], "missing") for name in kinds})
+            continue
         for _, found in _map(pool, infer_block, source.blocks([columns.raw_names[name] for name in kinds])):
-            for name, kind in found.items():
-                kinds[name] = unify([kinds[name], kind]) or "string"
+            add(found)
     return kinds
 
 
 def _convert(
     pool: ThreadPoolExecutor,
     converter: Converter,
-    source: CsvSource,
+    source: Source,
     file_split: str | None,
     *,
     writers: dict[str, ShardWriter],
@@ -137,7 +144,7 @@ def _convert(
         for split, framed in converted.framed.items():
             writers[split].write(framed)
             result.num_examples[split] += len(framed)
-    result.num_records_in += len(source.ragged)
+    result.num_records_in += len(source.malformed)
     return result
 
 
@@ -165,7 +172,7 @@ def _rejects(results: Iterable[_FileResult]) -> Iterator[Reject]:
 def _by_rule(results: Iterable[_FileResult]) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for result in results:
-        counts["ragged"] += len(result.source.ragged)
+        counts.update(malformed.rule for malformed in result.source.malformed)
         counts.update(fault.check.rule for fault in result.faults)
     return {rule: counts[rule] for rule in RULES if counts[rule]}
 

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ingest.columns import Columns
-from components.ingest.csv_source import Block
 from components.ingest.kinds import ARROW_TYPES, Kind
 from components.ingest.rejects import Check, Fault
+from components.ingest.source import Block
 from components.ingest.sources import NAN_SPELLINGS
-from components.ingest.split import NO_SPLIT, split_by_column, split_by_hash, split_by_time
-from components.ingest.values import decode, parse
+from components.ingest.split import NO_SPLIT, join_present, split_by_column, split_by_hash, split_by_time
+from components.ingest.values import as_text, decode, key_text, parse
 from components.params.models import SPLITS, ColumnSplit, DataParams, FilesSplit, HashSplit, TimeSplit
 from components.tf_example import encode
 from components.tfrecord_writer import frame
@@ -24,7 +24,7 @@ _FEATURE_TYPES: dict[Kind, pa.DataType] = {"integer": pa.int64(), "number": pa.f
 
 
 class RawColumns:
-    """The columns of a block as bytes, missing where the text is one of `data.null_values`.
+    """The columns of a block as text (binary) or values, missing where a CSV's text is one of `data.null_values`.
 
     In the columns of `data.allow_nonfinite` `NaN` and `nan` are values, whatever `data.null_values` says.
 
@@ -35,13 +35,16 @@ class RawColumns:
 
     def __init__(self, data: DataParams, columns: Columns) -> None:
         self._columns = columns
+        self._format = data.format
         self._allow_nan = data.allow_nonfinite
         self._nans = pa.array([text.encode() for text in data.null_values if text in NAN_SPELLINGS], pa.binary())
 
     def get(self, block: Block, name: str) -> pa.Array:
-        """The column that is now called `name`; binary, [records]."""
-        array = block.columns[self._columns.raw_names[name]]
-        if not self._allow_nan or name in self._allow_nan:
+        """The column that is now called `name`; [records]. All is missing where the file lacks it, if its format allows it."""
+        array = block.columns.get(self._columns.raw_names[name])
+        if array is None:
+            return pa.nulls(block.num_records, pa.binary())
+        if self._format != "csv" or not self._allow_nan or name in self._allow_nan:
             return array
         return pc.if_else(pc.is_in(array, self._nans), pa.scalar(None, pa.binary()), array)
 
@@ -155,13 +158,17 @@ class Converter:
         if isinstance(split, HashSplit):
             # The text of the file, not the values: so the split outlives changes of casts and derived columns.
             names = split.key or sorted(self._columns.raw_names, key=self._raw_name)
-            return split_by_hash([self._key(block, name, values) for name in names], split)
+            keys = [self._key(block, name, values) for name in names]
+            if self._data.format == "jsonl" and not split.key:
+                # Files may have other keys: one more of them must not move the records that lack it.
+                keys = [join_present(dict(zip(map(self._raw_name, names), keys, strict=True)))]
+            return split_by_hash(keys, split)
         if isinstance(split, TimeSplit):
             splits = split_by_time(values[split.column], split)
             expected = "an ISO 8601 date or time" if isinstance(split.eval_from, str) else "a number"
             column = values[split.column]
         else:
-            column = texts[split.column] if split.column in texts else pc.cast(values[split.column], pa.string())
+            column = as_text(texts[split.column] if split.column in texts else values[split.column])
             splits = split_by_column(column, split)
             expected = f"one of {', '.join(value for name in SPLITS for value in getattr(split, name))}"
         faults.add(
@@ -173,7 +180,7 @@ class Converter:
 
     def _key(self, block: Block, name: str, values: Mapping[str, pa.Array]) -> pa.Array:
         if name in self._columns.raw_names:
-            return self._raw_columns.get(block, name)
+            return key_text(self._raw_columns.get(block, name))
         return pc.cast(pc.cast(values[name], pa.string()), pa.binary())
 
 

@@ -6,13 +6,11 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from components.ingest.csv_source import CsvSource
 from components.ingest.kinds import Kind
+from components.ingest.source import Malformed, Rule, Source, indices_of
 
-Rule = Literal["ragged", "encoding", "type", "nonfinite", "label", "split"]
-RULES: tuple[Rule, ...] = ("ragged", "encoding", "type", "nonfinite", "label", "split")
+RULES: tuple[Rule, ...] = ("ragged", "json", "nested", "encoding", "type", "nonfinite", "label", "split")
 """In the order in which a record is checked; one that breaks several is counted under the first."""
 _SET_ASIDE = "set data.on_bad_record: quarantine to set such rows aside."
 _EXPECTED: dict[Kind, str] = {
@@ -91,7 +89,10 @@ class Fault:
 
 @dataclass(frozen=True)
 class Reject:
-    """A bad record with its place; `record` is its text, `message` what the user is told."""
+    """A bad record with its place; `record` is its text, `message` what the user is told.
+
+    `line` is the row in formats without lines.
+    """
 
     file: str
     line: int
@@ -102,28 +103,27 @@ class Reject:
     message: str
 
 
-def locate(source: CsvSource, faults: Sequence[Fault]) -> Iterator[Reject]:
-    """Finds the bad records of a file, ragged ones among them, in the file's order."""
+def locate(source: Source, faults: Sequence[Fault]) -> Iterator[Reject]:
+    """Finds the bad records of a file, malformed ones among them, in the file's order."""
     file = str(source.path)
-    by_index = dict(zip(source.indices_of([fault.row for fault in faults]), faults, strict=True))
-    ragged = {ragged.index: ragged.num_fields for ragged in source.ragged}
-    columns = {name: position for position, name in enumerate(source.header)}
-    indices = sorted([*by_index, *ragged])
+    by_index: dict[int, Fault | Malformed] = {malformed.index: malformed for malformed in source.malformed}
+    by_index.update(zip(indices_of(source, [fault.row for fault in faults]), faults, strict=True))
+    indices = sorted(by_index)
     for index, located in zip(indices, source.locate(indices), strict=True):
-        where = f"{file}:{located.line}"
-        if index in ragged:
-            message = (
-                f"{where}: {ragged[index]} fields. Expected {len(columns)}, as the header has. Fix the file, or {_SET_ASIDE}"
-            )
-            yield Reject(file, located.line, "", "", "ragged", located.text, message)
-            continue
-        fault, check = by_index[index], by_index[index].check
-        value = fault.value if fault.value is not None else located.fields[columns[check.column]]
-        message = (
-            f"{where}: column '{check.column}': {check.problem.format(value=value)}. "
-            f"Expected {check.expected}. {check.fix}, or {_SET_ASIDE}"
-        )
-        yield Reject(file, located.line, check.column, value, check.rule, located.text, message)
+        where = f"{file}:{located.line}" if source.unit == "line" else f"{file}, row {located.line}"
+        bad = by_index[index]
+        if isinstance(bad, Malformed):
+            about: Malformed | Check = bad
+            problem, value = bad.problem, bad.value
+        else:
+            about, found = bad.check, bad.value
+            if found is None:  # a file may lack a column that others have, if its format allows it
+                found = dict(zip(source.header, located.fields, strict=True)).get(about.column, "")
+            problem, value = about.problem.format(value=found), found
+        if about.column:
+            where += f": column '{about.column}'"
+        message = f"{where}: {problem}. Expected {about.expected}. {about.fix}, or {_SET_ASIDE}"
+        yield Reject(file, located.line, about.column, value, about.rule, located.text, message)
 
 
 def write_rejects(path: Path, rejects: Iterable[Reject]) -> int:

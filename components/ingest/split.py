@@ -16,7 +16,7 @@ from components.params.models import SPLITS, ColumnSplit, HashSplit, TimeSplit
 
 NO_SPLIT = -1
 """In place of an index into `SPLITS`: the record can't be placed."""
-_SEPARATOR = b"\x1f"
+_SEPARATOR, _NAME_SEPARATOR = b"\x1f", b"\x1e"
 
 
 def check_split(split: object, kinds: Mapping[str, Kind]) -> None:
@@ -66,6 +66,13 @@ def split_by_hash(values: Sequence[pa.Array], split: HashSplit) -> np.ndarray:
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     fraction = (mixed ^ (mixed >> np.uint64(31))) / 2.0**64
     return np.searchsorted([split.train, split.train + split.eval], fraction, side="right").astype(np.int8)
+
+
+def join_present(texts: Mapping[str, pa.Array]) -> pa.Array:
+    """The texts of each record with their columns' names, without the missing ones, as one binary column."""
+    named = [pc.binary_join_element_wise(pa.scalar(name.encode()), column, _NAME_SEPARATOR) for name, column in texts.items()]
+    # The empty text in front: Arrow 18 gives no element at all, not even a missing one, where it skips everything.
+    return pc.binary_join_element_wise(pa.scalar(b""), *named, _SEPARATOR, null_handling="skip")
 
 
 def split_by_column(values: pa.Array, split: ColumnSplit) -> np.ndarray:

@@ -15,8 +15,8 @@ import re
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.ingest.csv_source import MARKS
-from components.ingest.kinds import ARROW_TYPES, Kind, unify
+from components.ingest.kinds import ARROW_TYPES, Kind, coerce, unify
+from components.ingest.source import MARKS
 
 _NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf|infinity|nan)", re.ASCII | re.IGNORECASE)
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
@@ -30,11 +30,13 @@ def decode(raw: pa.Array, *, marked: bool) -> tuple[pa.Array, pa.Array | None]:
     """UTF-8 as strings.
 
     Args:
-        raw: Binary, [records].
-        marked: See `csv_source.Block`.
+        raw: Binary, [records]; values of other types are left as they are.
+        marked: See `source.Block`.
 
     Returns: The strings, missing where bytes were undecodable; and a mask of those, None if there are none.
     """
+    if raw.type != pa.binary():
+        return raw, None
     strings = raw.cast(pa.string())
     if not marked:
         return strings, None
@@ -88,12 +90,33 @@ def _holds_codes(values: pa.Array) -> bool:
     return any(not -(2**63) <= int(value) < 2**63 for value in integers.to_pylist())
 
 
+def as_text(values: pa.Array) -> pa.Array:
+    """Values of any kind as strings; a whole number has no decimal point."""
+    return values if values.type == pa.string() else pc.cast(values, pa.string())
+
+
+def key_text(values: pa.Array) -> pa.Array:
+    """What a record's hash takes of the values: binary, [records], to the bit whatever the machine and the versions.
+
+    Text is taken as it stands. Of numbers in a typed column whole ones give their digits, so that it doesn't matter whether
+    the column is of integers or floats, and others the integer that has the same 64 bits.
+    """
+    if values.type == pa.binary():
+        return values
+    if values.type == pa.float64():
+        whole = _as_integers(values)
+        values = pc.if_else(pc.is_valid(whole), whole, values.view(pa.int64()))
+    return pc.cast(pc.cast(values, pa.string()), pa.binary())
+
+
 def parse(strings: pa.Array, kind: Kind) -> tuple[pa.Array, pa.Array | None]:
-    """Strings as values of a kind. An integer may be written as `3.0`.
+    """Strings, or typed values, as values of a kind. An integer may be written as `3.0`.
 
     Returns: The values, missing where the text can't be read; and a mask of those, None if there are none.
     """
     arrow_type = ARROW_TYPES[kind]
+    if strings.type != pa.string():
+        return _convert(strings, kind)
     if kind == "string":
         return strings, None
     if kind == "missing":
@@ -109,6 +132,21 @@ def parse(strings: pa.Array, kind: Kind) -> tuple[pa.Array, pa.Array | None]:
     parsed = pa.array([read(text) if text else None for text in texts], arrow_type)
     unreadable = pc.and_(pa.array([bool(text) for text in texts]), pc.is_null(parsed))
     return parsed, unreadable if pc.any(unreadable).as_py() else None
+
+
+def _convert(values: pa.Array, kind: Kind) -> tuple[pa.Array, pa.Array | None]:
+    """`parse` for numbers."""
+    if values.type == pa.float64() and kind == "integer":
+        converted = _as_integers(values)
+        unreadable = pc.and_(pc.is_valid(values), pc.is_null(converted))
+        return converted, unreadable if pc.any(unreadable).as_py() else None
+    return coerce(values, kind), None
+
+
+def _as_integers(numbers: pa.Array) -> pa.Array:
+    """Floats as integers, missing where they are no whole ones, or too large to be exact."""
+    is_whole = pc.and_(pc.equal(pc.floor(numbers), numbers), pc.less_equal(pc.abs(numbers), _MOST_EXACT_FLOAT))
+    return pc.if_else(is_whole, numbers, pa.scalar(None, pa.float64())).cast(pa.int64())
 
 
 def _read_number(text: str) -> float | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Name = Annotated[str, StringConstraints(min_length=1)]
@@ -74,13 +74,25 @@ Split = Annotated[HashSplit | ColumnSplit | TimeSplit | FilesSplit, Field(discri
 
 
 class DataParams(Params):
-    """What ingest reads and how. Columns are renamed, then cast, then derived, then dropped."""
+    """What ingest reads and how. Columns are renamed, then cast, then derived, then dropped.
 
-    format: Literal["csv"] = "csv"
-    path: str | None = Field(default=None, description="File or glob, from the repository's root; .gz is read as it is.")
-    delimiter: Annotated[str, StringConstraints(min_length=1, max_length=1)] = ","
-    encoding: str = "utf-8"
-    null_values: list[str] = Field(default=["", "NA", "N/A", "NaN", "nan", "null", "NULL"], description="Read as missing.")
+    The formats: `csv`; `jsonl`, one JSON object a line, whose keys are the columns; `parquet`; `npz`, NumPy arrays of one
+    dimension and equal length, each a column. Where the file has types they are taken; the text of a CSV, and the numbers of
+    JSON Lines, get the kind that suits all values of all files. True and false are 1 and 0, but for those of a CSV; dates
+    and times are ISO 8601 strings. Missing are CSV's `null_values`, null, a key that is not there, and, but for the columns of
+    `allow_nonfinite`, NaN. The hash of a split is of the text of CSV and JSON Lines, and of the values of the others: a
+    table that is written in another format is split anew.
+    """
+
+    format: Literal["csv", "jsonl", "parquet", "npz"] = "csv"
+    path: str | None = Field(
+        default=None, description="File or glob, from the repository's root; .gz of CSV and JSON Lines is read as it is."
+    )
+    delimiter: Annotated[str, StringConstraints(min_length=1, max_length=1)] = Field(default=",", description="Of CSV only.")
+    encoding: str = Field(default="utf-8", description="Of CSV only.")
+    null_values: list[str] = Field(
+        default=["", "NA", "N/A", "NaN", "nan", "null", "NULL"], description="Of CSV only: read as missing."
+    )
     rename: dict[Name, Name] = {}
     cast: dict[Name, Literal["integer", "number", "string"]] = {}
     derive: dict[Name, Name] = Field(default={}, description="New column: expression over the columns.")
@@ -97,6 +109,15 @@ class DataParams(Params):
     def _default_split_kind(cls, value: Any) -> Any:
         if isinstance(value, dict) and isinstance(value.get("split"), dict) and "by" not in value["split"]:
             return {**value, "split": {"by": "hash", **value["split"]}}
+        return value
+
+    @field_validator("delimiter", "encoding", "null_values")
+    @classmethod
+    def _only_csv_has_it(cls, value: Any, info: ValidationInfo) -> Any:
+        # The default is let through: a section that went through JSON holds every key.
+        default = cls.model_fields[str(info.field_name)].default
+        if info.data.get("format", "csv") != "csv" and value != default:
+            raise ValueError(f"only CSV has it, and data.format is {info.data['format']}; remove the key")
         return value
 
     @model_validator(mode="after")

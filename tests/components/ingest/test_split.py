@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 
 from components.errors import ParamsError
-from components.ingest.split import check_split, split_by_column, split_by_hash, split_by_time
+from components.ingest.split import check_split, join_present, split_by_column, split_by_hash, split_by_time
 from components.params.models import ColumnSplit, HashSplit, TimeSplit
 
 
@@ -109,3 +109,11 @@ def test_mistakes(split, message):
     with pytest.raises(ParamsError) as error:
         check_split(split, {"s": "string", "n": "number"})
     assert str(error.value) == message
+
+
+def test_only_what_is_present_is_joined():
+    one, two = pa.array([None, b"1", None, b""], pa.binary()), pa.array([None, None, b"2", b"3"], pa.binary())
+    found = join_present({"a": one, "b": two})
+    assert found.to_pylist() == [b"", b"\x1fa\x1e1", b"\x1fb\x1e2", b"\x1fa\x1e\x1fb\x1e3"]
+    assert join_present({"a": one}).to_pylist() == join_present({"a": one, "c": pa.nulls(4, pa.binary())}).to_pylist()
+    assert len(split_by_hash([found], HashSplit())) == 4
