@@ -7,6 +7,7 @@ one key that DVC tracks on its own, so that a change reruns only the stages that
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator, model_validator
@@ -59,6 +60,12 @@ class TimeSplit(Params):
     column: Name
     eval_from: float | int | str = Field(description="A number, or an ISO 8601 date or time.")
     test_from: float | int | str = Field(description="A number, or an ISO 8601 date or time.")
+
+    @field_validator("eval_from", "test_from", mode="before")
+    @classmethod
+    def _unquoted_date(cls, value: Any) -> Any:
+        # YAML reads an unquoted 2024-01-01 as a date.
+        return value.isoformat() if isinstance(value, dt.date) else value
 
 
 class FilesSplit(Params):
