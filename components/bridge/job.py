@@ -42,7 +42,7 @@ class Job:
 
     @property
     def schema_file(self) -> Path:
-        """The reviewed data contract; an empty file stands for none."""
+        """The reviewed data contract; a file of comments alone stands for none."""
         return self.root / "schemas" / f"{self.name}.pbtxt"
 
     def artifact(self, key: str) -> Path:
@@ -56,7 +56,7 @@ class Job:
 
     @cached_property
     def reviewed_schema(self) -> schema_pb2.Schema | None:
-        """The reviewed schema; None where the file is empty, so that the schema is inferred.
+        """The reviewed schema; None where the file holds no feature, so that the schema is inferred.
 
         Raises: UserError if the file is missing or is no text-format Schema.
         """
@@ -85,12 +85,12 @@ def read_reviewed_schema(path: Path, shown: str) -> schema_pb2.Schema | None:
         schema = text_format.Parse(path.read_text(encoding="utf-8"), schema_pb2.Schema())
     except FileNotFoundError:
         raise UserError(
-            f"{shown}: no such file. Expected the pipeline's reviewed schema, or an empty file to have the schema inferred: "
-            f"touch {shown}"
+            f"{shown}: no such file. Expected the pipeline's reviewed schema, or a comment to have the schema inferred: "
+            f"echo '# none yet' > {shown}"
         ) from None
     except text_format.ParseError as error:
         raise UserError(
-            f"{shown}:{error}. Expected a tensorflow-metadata Schema in text format. Mend the line, or empty the file to have "
-            "the schema inferred."
+            f"{shown}:{error}. Expected a tensorflow-metadata Schema in text format. Mend the line, or leave only a comment "
+            "to have the schema inferred."
         ) from None
     return schema if schema.feature else None

@@ -17,6 +17,9 @@ from components.evaluate.model_info import read_model_info
 from components.evaluate.predictions import TEST_SPLIT, count_test_records
 from components.params.models import EvaluateParams
 
+NOT_JUDGED = "NOT_JUDGED"
+"""In the blessing's folder where TFMA had no threshold to judge by, in place of TFX's BLESSED and NOT_BLESSED."""
+
 
 class EvaluatorExecutor(executor.Executor):
     """Builds the EvalConfig from model.json and `params`, then evaluates the test split as the stock executor does."""
@@ -39,6 +42,10 @@ class EvaluatorExecutor(executor.Executor):
             standard_component_specs.EXAMPLE_SPLITS_KEY: json_utils.dumps([TEST_SPLIT]),
         }
         super().Do(input_dict, output_dict, properties)
+        blessing = Path(artifact_utils.get_single_uri(output_dict["blessing"]))
+        blessing.mkdir(parents=True, exist_ok=True)
+        if not any(blessing.iterdir()):  # an empty folder looks like a mistake to DVC
+            (blessing / NOT_JUDGED).write_text("evaluate.thresholds names nothing that TFMA judges.\n", encoding="utf-8")
 
 
 class EvaluatorSpec(component_spec.ComponentSpec):

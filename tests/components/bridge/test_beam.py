@@ -12,8 +12,10 @@ FLINK = BeamParams(runner="FlinkRunner", options={"flink_master": "localhost:808
 
 
 def test_arguments() -> None:
-    assert pipeline_args(LOCAL) == [f"--runner={FN_API_RUNNER}", "--direct_running_mode=in_memory", "--direct_num_workers=1"]
-    assert pipeline_args(FLINK) == ["--runner=FlinkRunner", "--flink_master=localhost:8081", "--parallelism=4"]
+    batches = "--tfxio_use_byte_size_batching=true"
+    local = [f"--runner={FN_API_RUNNER}", "--direct_running_mode=in_memory", "--direct_num_workers=1", batches]
+    assert pipeline_args(LOCAL) == local
+    assert pipeline_args(FLINK) == ["--runner=FlinkRunner", "--flink_master=localhost:8081", "--parallelism=4", batches]
     assert context_args(FLINK) == {"beam_pipeline_args": pipeline_args(FLINK)}
 
 
@@ -31,3 +33,11 @@ def test_the_local_runner_works_without_a_download() -> None:
     assert pipeline.options.view_as(DirectOptions).direct_num_workers == 3
     with pipeline:
         assert_that(pipeline | beam.Create([1, 2, 3]) | beam.Map(lambda number: number * 2), equal_to([2, 4, 6]))
+
+
+@pytest.mark.slow
+def test_records_are_batched_by_their_size() -> None:
+    from tfx_bsl.coders.batch_util import GetBatchElementsKwargs
+
+    context_args(LOCAL)["make_beam_pipeline_fn"]()
+    assert GetBatchElementsKwargs(None)["min_batch_size"] == GetBatchElementsKwargs(None)["max_batch_size"]

@@ -69,5 +69,6 @@ def test_a_schema_that_is_none_is_located(repository: Path, capsys: pytest.Captu
     assert main(["schema", "penguins", "--accept"]) == 2
     assert capsys.readouterr().err == (
         'tensorline: schemas/penguins.pbtxt:2:3 : Message type "tensorflow.metadata.v0.Feature" has no field named "nmae".. '
-        "Expected a tensorflow-metadata Schema in text format. Mend the line, or empty the file to have the schema inferred.\n"
+        "Expected a tensorflow-metadata Schema in text format. Mend the line, or leave only a comment to have the schema "
+        "inferred.\n"
     )
