@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +36,9 @@ class TabularRecipe(Recipe):
             outputs[LABEL_KEY] = self._label(inputs[self.task.label])
         return outputs
 
+    @abc.abstractmethod
     def _label(self, raw: Any) -> tf.Tensor:
-        raise NotImplementedError
+        """The raw label as [batch, 1]: class ids, or numbers."""
 
     def _network(self, hp: keras_tuner.HyperParameters, num_outputs: int) -> Network:
         num_ids = self._plan.num_ids(self.transform_output)

@@ -20,7 +20,6 @@ SCHEMA = text_format.Parse("feature {name: 'year' type: BYTES} feature {name: 'e
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory):
     """The artifacts that the executor of an Ingest wrote."""
-    pytest.importorskip("tfx")
     from tfx.dsl.components.base.base_executor import BaseExecutor
 
     from components.ingest.component import Ingest

@@ -38,15 +38,6 @@ PENGUINS = {
 }
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """An empty working directory."""
-    folder = tmp_path / "Übung 1"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
-
-
 def run(folder, params, schema=None, out="out"):
     return ingest(DataParams.model_validate(params), schema, folder / out / "examples", folder / out / "report")
 

@@ -7,18 +7,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from tfx.types import channel_utils, standard_artifacts
 
 from components.errors import TensorlineError, UserError
+from components.evaluate.report_artifact import Report
+from components.register.component import Register
+from components.register.executor import raw_examples
 from components.tracking.store import Store
-
-tfx = pytest.importorskip("tfx.types")
-
-# Imported late: TFX takes seconds.
-from tfx.types import channel_utils, standard_artifacts  # noqa: E402
-
-from components.evaluate.report_artifact import Report  # noqa: E402
-from components.register.component import Register  # noqa: E402
-from components.register.executor import raw_examples  # noqa: E402
 
 ROWS: list[dict[str, Any]] = [
     {"company": [b"7"], "hour": [3], "miles": [1.5], "tipped": [1]},
