@@ -11,7 +11,6 @@ from typing import Any
 from components.bridge.dvc_file import stage_dependencies
 from components.bridge.job import Job
 from components.bridge.outcome import Outcome
-from components.errors import UserError
 from components.tracking.provenance import digest_paths, git_state
 from components.tracking.registry import champion
 from components.tracking.run_file import read_run_file, write_run_file
@@ -69,10 +68,9 @@ class Tracked:
         write_run_file(path, self.run.ref)
 
     def _train_run_id(self) -> str:
-        try:
-            return read_run_file(self.job.artifact("runs") / "train.json").run_id
-        except UserError:
-            return ""  # the stages before train, or artifacts that were made elsewhere
+        file = self.job.artifact("runs") / "train.json"
+        # None before the first training, or beside artifacts that were made elsewhere; a damaged one is an error.
+        return read_run_file(file).run_id if file.exists() else ""
 
 
 @contextmanager
