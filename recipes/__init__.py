@@ -7,7 +7,9 @@ so that listing the recipes imports neither TensorFlow nor Keras.
 from __future__ import annotations
 
 RECIPES: dict[str, str] = {
+    "image.classifier": "recipes.image",
     "tabular.classifier": "recipes.tabular",
     "tabular.regressor": "recipes.tabular",
+    "text.classifier": "recipes.text",
 }
 """Name → package that has `params.py` (TransformParams, ModelParams: Pydantic only) and a `RECIPE_CLASSES` table."""

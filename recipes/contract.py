@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import keras_tuner
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import keras
     import tensorflow as tf
     from tensorflow_metadata.proto.v0 import schema_pb2
@@ -25,6 +27,8 @@ LABEL_KEY = "label"
 """Name of the label among the transformed features."""
 
 TaskKind = Literal["binary", "multiclass", "regression"]
+InputKind = Literal["number", "string", "image", "text"]
+"""What a raw column of a served model holds; images are encoded, as JPEG or PNG."""
 
 
 class RecipeError(ValueError):
@@ -36,7 +40,7 @@ class Task:
     """All that a recipe may know of the pipeline it serves.
 
     Attributes:
-        label: Name of the raw label column.
+        label: Name of the raw label column; None where there is none to learn from.
         schema: The data contract of the raw features, the label among them.
         transform: The recipe's `TransformParams`.
         model: The recipe's `ModelParams`.
@@ -44,7 +48,7 @@ class Task:
         seed: Seeds initial weights and dropout.
     """
 
-    label: str
+    label: str | None
     schema: schema_pb2.Schema
     transform: Any
     model: Any
@@ -64,6 +68,15 @@ class Recipe(keras_tuner.HyperModel, abc.ABC):
         self.task = task
 
     @property
+    def label(self) -> str:
+        """Name of the raw label. Raises: RecipeError if the data have none."""
+        if self.task.label is None:
+            raise RecipeError(
+                "data.label: the recipe learns from a label, and the data have none. Name the column of the label."
+            )
+        return self.task.label
+
+    @property
     @abc.abstractmethod
     def kind(self) -> TaskKind:
         """What is predicted; evaluation picks its metrics and plots by it."""
@@ -78,11 +91,23 @@ class Recipe(keras_tuner.HyperModel, abc.ABC):
     def class_names(self) -> list[str]:
         """Names of the classes in the order of the model's outputs; empty for a regression."""
 
+    @property
+    @abc.abstractmethod
+    def inputs(self) -> dict[str, InputKind]:
+        """The raw columns that a served model takes: those that `preprocessing_fn` makes features of, the label left out."""
+
+    @property
+    def libraries(self) -> list[str]:
+        """Modules whose TensorFlow ops are in the graph: they must be imported before a SavedModel is loaded."""
+        return []
+
     @abc.abstractmethod
     def preprocessing_fn(self, inputs: Mapping[str, Any]) -> dict[str, tf.Tensor]:
-        """Turns raw features (sparse or ragged tensors by name) into dense features and `LABEL_KEY`.
+        """Turns raw features (sparse or ragged tensors by name) into features and `LABEL_KEY`.
 
-        Runs in TFT's graph, for training and serving alike. Every output has the shape [batch, n].
+        Runs in TFT's graph, for training and serving alike. An output is a dense tensor of a fixed shape [batch, …], or a
+        SparseTensor [batch, None] of as many values as a record has: the model gets these padded with 0 to the longest of
+        the batch. Without the label among `inputs`, as when serving, `LABEL_KEY` is left out.
         """
 
     @abc.abstractmethod
@@ -107,6 +132,9 @@ class Recipe(keras_tuner.HyperModel, abc.ABC):
         when binary, `score` (float32, [batch, 1]: probability of the second class). A regressor gives `prediction`
         (float32, [batch, 1]).
         """
+
+    def describe(self, model: keras.Model, folder: Path) -> None:
+        """Writes what a person may want to see of the trained model as files into `folder`; they go to its MLflow run."""
 
     fit: Callable[..., Any]
     """KerasTuner's `fit(hp, model, *args, **kwargs)`; override for a training loop of one's own."""

@@ -120,8 +120,10 @@ def _check_dvc_folders(name: str, params: PipelineParams, shared: SharedParams) 
     entry = shared.pipelines[name]
     split = params.data.split
     patterns = {"data.path": params.data.path} if params.data.path is not None else {}
+    patterns |= {f"data.pairs.{column}": path for column, path in params.data.pairs.items()}
     if isinstance(split, FilesSplit):
         patterns = {f"data.split.{key}": getattr(split, key) for key in ("train", "eval", "test")}
+    patterns |= {f"data.images.{column}.root": image.root for column, image in params.data.images.items() if image.root}
     for key, pattern in patterns.items():
         if not Path(pattern).is_relative_to(entry.data):
             yield (

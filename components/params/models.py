@@ -15,6 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Name = Annotated[str, StringConstraints(min_length=1)]
 SPLITS = ("train", "eval", "test")
+TABLE_FORMATS = ("csv", "jsonl", "parquet")
+TEXT_FORMATS = ("documents", "lines", "sequences", "pairs")
+_OWNERS = {
+    "encoding": (("csv", *TEXT_FORMATS), "only CSV and text files have it"),
+    "sequences": (("sequences",), "only the format sequences has it"),
+    "pairs": (("pairs",), "only the format pairs has it"),
+}
+"""Keys that only some formats have, beside those of CSV alone."""
 
 
 class Params(BaseModel):
@@ -80,6 +88,46 @@ class FilesSplit(Params):
 Split = Annotated[HashSplit | ColumnSplit | TimeSplit | FilesSplit, Field(discriminator="by")]
 
 
+class ImageParams(Params):
+    """How the images of one column are read; see docs/data.md for the rules."""
+
+    root: Name | None = Field(
+        default=None,
+        description="Folder or archive in which the paths of a table lie; none: the folder of the file that names them.",
+    )
+    max_pixels: Annotated[int, Field(ge=1)] = Field(default=50_000_000, description="Larger images are rejected unread.")
+    duplicates: Literal["keep", "reject"] = Field(
+        default="keep",
+        description="Images with the same content as an earlier one; in another split they are always rejected.",
+    )
+    animated: Literal["reject", "first_frame"] = Field(default="reject", description="Images of several frames or pages.")
+
+
+class TextParams(Params):
+    """How the texts of one column are read; white space around them is kept."""
+
+    normalize: Literal["none", "NFC", "NFKC"] = Field(default="NFC", description="Unicode normalization form.")
+    empty: Literal["reject", "keep"] = Field(default="reject", description="Texts of white space alone, or missing ones.")
+    max_chars: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="More characters (code points) are overlong; none: no limit."
+    )
+    overlong: Literal["reject", "truncate"] = Field(default="reject", description="Cut never within what readers see as one.")
+
+
+class SequenceParams(Params):
+    """How one long text is cut into records."""
+
+    length: Annotated[int, Field(ge=1)] = Field(
+        default=100, description="Characters (code points) a record; fewer where that would part what readers see as one."
+    )
+    stride: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Characters from start to start; none: length."
+    )
+    block: Annotated[int, Field(ge=1)] = Field(
+        default=50, description="Successive records that share a split; records of two blocks never overlap."
+    )
+
+
 class DataParams(Params):
     """What ingest reads and how. Columns are renamed, then cast, then derived, then dropped.
 
@@ -91,20 +139,26 @@ class DataParams(Params):
     table that is written in another format is split anew.
     """
 
-    format: Literal["csv", "jsonl", "parquet", "npz"] = "csv"
+    format: Literal["csv", "jsonl", "parquet", "npz", "npy", "images", "documents", "lines", "sequences", "pairs"] = "csv"
     path: str | None = Field(
         default=None, description="File or glob, from the repository's root; .gz of CSV and JSON Lines is read as it is."
     )
+    pairs: dict[Name, Name] = Field(default={}, description="Of pairs only, in place of path: column: file, aligned by lines.")
     delimiter: Annotated[str, StringConstraints(min_length=1, max_length=1)] = Field(default=",", description="Of CSV only.")
-    encoding: str = Field(default="utf-8", description="Of CSV only.")
+    encoding: str = Field(
+        default="utf-8", description="Of CSV and text files: a name that Python knows, or auto to find it file by file."
+    )
     null_values: list[str] = Field(
         default=["", "NA", "N/A", "NaN", "nan", "null", "NULL"], description="Of CSV only: read as missing."
     )
+    images: dict[Name, ImageParams] = Field(default={}, description="Columns that hold images, or paths of images.")
+    texts: dict[Name, TextParams] = Field(default={}, description="Columns that hold texts rather than categories.")
+    sequences: SequenceParams = SequenceParams()
     rename: dict[Name, Name] = {}
     cast: dict[Name, Literal["integer", "number", "string"]] = {}
     derive: dict[Name, Name] = Field(default={}, description="New column: expression over the columns.")
     drop: list[Name] = []
-    label: Name
+    label: Name | None = Field(description="Column to learn; null where records teach by themselves.")
     split: Split = HashSplit()
     on_bad_record: Literal["fail", "quarantine"] = "fail"
     max_reject_fraction: Fraction = Field(default=0.05, description="More rejects than this stop the pipeline.")
@@ -118,18 +172,48 @@ class DataParams(Params):
             return {**value, "split": {"by": "hash", **value["split"]}}
         return value
 
-    @field_validator("delimiter", "encoding", "null_values")
+    @field_validator("delimiter", "encoding", "null_values", "sequences", "pairs")
     @classmethod
-    def _only_csv_has_it(cls, value: Any, info: ValidationInfo) -> Any:
+    def _only_some_have_it(cls, value: Any, info: ValidationInfo) -> Any:
         # The default is let through: a section that went through JSON holds every key.
         default = cls.model_fields[str(info.field_name)].default
-        if info.data.get("format", "csv") != "csv" and value != default:
-            raise ValueError(f"only CSV has it, and data.format is {info.data['format']}; remove the key")
+        formats, shown = _OWNERS.get(str(info.field_name), (("csv",), "only CSV has it"))
+        if info.data.get("format", "csv") not in formats and value != default:
+            raise ValueError(f"{shown}, and data.format is {info.data['format']}; remove the key")
+        return value
+
+    @property
+    def image_columns(self) -> dict[str, ImageParams]:
+        """The columns that hold images, as `rename` calls them; of image folders there is one, `image`, unless it is named."""
+        return self.images or ({self.rename.get("image", "image"): ImageParams()} if self.format == "images" else {})
+
+    @property
+    def text_columns(self) -> dict[str, TextParams]:
+        """The columns that hold texts, as `rename` calls them: those of `texts`, and of text files the ones that they are."""
+        own = list(self.pairs) if self.format == "pairs" else ["text"] if self.format in TEXT_FORMATS else []
+        # White space is text where one is cut into sequences.
+        default = TextParams(empty="keep") if self.format == "sequences" else TextParams()
+        return {**{self.rename.get(name, name): default for name in own}, **self.texts}
+
+    @field_validator("images")
+    @classmethod
+    def _images_suit_the_format(cls, value: dict[str, ImageParams], info: ValidationInfo) -> dict[str, ImageParams]:
+        data_format = info.data.get("format", "csv")
+        if value and data_format in TEXT_FORMATS:
+            raise ValueError(f"tables, arrays and image folders have images, and data.format is {data_format}; remove the key")
+        if len(value) > 1 and data_format == "images":
+            raise ValueError(f"a folder has one column of images, got {', '.join(value)}; name one, or none for 'image'")
+        for name, params in value.items():
+            if params.root is not None and data_format not in TABLE_FORMATS:
+                raise ValueError(f"{name}.root: only tables name paths, and data.format is {data_format}; remove the key")
         return value
 
     @model_validator(mode="after")
     def _one_source(self) -> DataParams:
-        if isinstance(self.split, FilesSplit) == (self.path is not None):
+        if self.format == "pairs":
+            if len(self.pairs) < 2 or self.path is not None or isinstance(self.split, FilesSplit):
+                raise ValueError("give data.pairs with two columns and their files, and neither data.path nor by: files")
+        elif isinstance(self.split, FilesSplit) == (self.path is not None):
             raise ValueError("give data.path, or data.split with by: files, and not both")
         return self
 

@@ -8,15 +8,14 @@ that the schema lists take none.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from recipes.raw import RawTensor, dense_number, dense_string, domain_index
 from recipes.tabular.params import Buckets, Hash, Vocabulary
 from recipes.tabular.plan import MISSING_KEY, NUMERIC_KEY, Category, Number, Plan
-
-RawTensor: TypeAlias = "tf.Tensor | tf.SparseTensor | tf.RaggedTensor"
 
 # In standard deviations: one mistyped fare must not drown the batch.
 CLIP = 10.0
@@ -52,44 +51,6 @@ def make_features(inputs: Mapping[str, RawTensor], plan: Plan) -> dict[str, tf.T
         joined = tf.strings.join([tf.strings.as_string(ids[member.name]) for member in cross.categories], separator=",")
         outputs[cross.name] = tf.strings.to_hash_bucket_fast(joined, cross.num_buckets)
     return outputs | ids
-
-
-def dense_number(raw: RawTensor) -> tf.Tensor:
-    """The first value of each row as float64 [batch, 1]; NaN where there is none, or none that is finite."""
-    values = _dense(raw, lambda value: tf.cast(value, tf.float64), float("nan"))
-    return tf.where(tf.math.is_finite(values), values, tf.constant(float("nan"), tf.float64))
-
-
-def dense_string(raw: RawTensor) -> tf.Tensor:
-    """The first value of each row as a string [batch, 1]; empty where there is none."""
-    return _dense(raw, lambda value: value if value.dtype == tf.string else tf.strings.as_string(value), "")
-
-
-def domain_index(values: tf.Tensor, domain: tuple[str, ...] | range) -> tf.Tensor:
-    """Place of each value in the domain as int64 [batch, 1], or -1.
-
-    Args:
-        values: As `dense_string` (a domain of strings) or `dense_number` (a range) returns them.
-        domain: What may stand there.
-    """
-    if isinstance(domain, range):
-        inside = (values >= domain.start) & (values < domain.stop)
-        return tf.where(inside, tf.cast(tf.where(inside, values, 0.0), tf.int64) - domain.start, -1)
-    # A comparison with every value: for so few it costs less than a lookup table and its initialisation.
-    matches = tf.cast(tf.equal(values, tf.constant([list(domain)])), tf.int64)
-    return tf.reduce_sum(matches * tf.range(1, len(domain) + 1, dtype=tf.int64), axis=1, keepdims=True) - 1
-
-
-def _dense(raw: RawTensor, convert: Any, default: Any) -> tf.Tensor:
-    if isinstance(raw, tf.RaggedTensor):
-        raw = raw.to_sparse()
-    if isinstance(raw, tf.SparseTensor):
-        # A batch in which all are missing has no columns at all.
-        shape = tf.stack([raw.dense_shape[0], tf.maximum(raw.dense_shape[1], 1)])
-        sparse = tf.SparseTensor(raw.indices, convert(raw.values), shape)
-        return tf.reshape(tf.sparse.to_dense(sparse, default)[:, :1], [-1, 1])
-    rows = tf.reshape(raw, [tf.shape(raw)[0], -1])
-    return tf.reshape(convert(rows)[:, :1], [-1, 1])
 
 
 def _quantiles(values: tf.Tensor, numbers: tuple[Number, ...], bucketised: list[Category]) -> dict[int, tf.Tensor]:

@@ -11,20 +11,12 @@ from typing import Any
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from recipes.contract import LABEL_KEY, RecipeError
+from recipes.raw import columns_of, domain_of
 from recipes.tabular.params import Buckets, Hash, Log, Piecewise, TransformParams, Vocabulary
 
 NUMERIC_KEY = "numeric"
 MISSING_KEY = "missing"
 MAX_DOMAIN_SIZE = 256
-# TFX leaves features in these stages out of what it reads.
-_UNUSED_STAGES = {
-    schema_pb2.DEPRECATED,
-    schema_pb2.DISABLED,
-    schema_pb2.PLANNED,
-    schema_pb2.ALPHA,
-    schema_pb2.DEBUG_ONLY,
-    schema_pb2.VALIDATION_DERIVED,
-}
 
 
 @dataclass(frozen=True)
@@ -95,7 +87,7 @@ def make_plan(schema: schema_pb2.Schema, label: str, params: TransformParams) ->
 
     Raises: RecipeError, listing every mistake in `params` that shows only against the schema.
     """
-    columns = {feature.name: feature for feature in schema.feature if feature.lifecycle_stage not in _UNUSED_STAGES}
+    columns = columns_of(schema)
     problems = _unknown_columns(columns, label, params)
     names = _Names()
     numbers, categories = [], []
@@ -134,22 +126,6 @@ def make_plan(schema: schema_pb2.Schema, label: str, params: TransformParams) ->
     if problems:
         raise RecipeError("\n".join(problems))
     return Plan(tuple(numbers), tuple(categories), tuple(crosses))
-
-
-def domain_of(schema: schema_pb2.Schema, feature: schema_pb2.Feature) -> tuple[str, ...] | range | None:
-    """The values that the schema lists for a feature: strings, or a range of integers; None if it lists none."""
-    kind = feature.WhichOneof("domain_info")
-    if kind == "domain":
-        return next((tuple(domain.value) for domain in schema.string_domain if domain.name == feature.domain), None)
-    if kind == "string_domain":
-        return tuple(feature.string_domain.value)
-    if kind == "int_domain" and feature.int_domain.HasField("min") and feature.int_domain.HasField("max"):
-        return range(feature.int_domain.min, feature.int_domain.max + 1)
-    if kind == "bool_domain":
-        if feature.type == schema_pb2.INT:
-            return range(2)
-        return (feature.bool_domain.false_value or "false", feature.bool_domain.true_value or "true")
-    return None
 
 
 def _default(schema: schema_pb2.Schema, feature: schema_pb2.Feature, params: TransformParams) -> Any:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import keras_tuner
+from tensorflow_metadata.proto.v0 import schema_pb2
 
-from recipes.contract import LABEL_KEY, Recipe, Task
+from recipes.contract import LABEL_KEY, InputKind, Recipe, Task
 from recipes.tabular.network import Network
 from recipes.tabular.plan import make_plan
 
@@ -24,16 +25,26 @@ class TabularRecipe(Recipe):
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        self._plan = make_plan(task.schema, task.label, task.transform)
+        self._plan = make_plan(task.schema, self.label, task.transform)
+
+    @property
+    def inputs(self) -> dict[str, InputKind]:
+        """Every column that becomes a feature, in the order of the schema."""
+        used = {number.column for number in self._plan.numbers} | {category.column for category in self._plan.categories}
+        return {
+            feature.name: "string" if feature.type == schema_pb2.BYTES else "number"
+            for feature in self.task.schema.feature
+            if feature.name in used
+        }
 
     def preprocessing_fn(self, inputs: Mapping[str, Any]) -> dict[str, tf.Tensor]:
-        """See `Recipe`; without the label among `inputs`, as when serving, `LABEL_KEY` is left out."""
+        """See `Recipe`."""
         # TensorFlow Transform takes 3 s to import, and training needs none of it.
         from recipes.tabular.features import make_features
 
         outputs = make_features(inputs, self._plan)
-        if self.task.label in inputs:
-            outputs[LABEL_KEY] = self._label(inputs[self.task.label])
+        if self.label in inputs:
+            outputs[LABEL_KEY] = self._label(inputs[self.label])
         return outputs
 
     @abc.abstractmethod

@@ -10,7 +10,7 @@ import numpy as np
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from recipes.contract import RecipeError, Task, TaskKind
-from recipes.tabular.label import label_feature, quantities
+from recipes.label import label_feature, quantities
 from recipes.tabular.recipe import TabularRecipe
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ class TabularRegressor(TabularRecipe):
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        feature = label_feature(task.schema, task.label)
+        feature = label_feature(task.schema, self.label)
         if feature.type not in (schema_pb2.FLOAT, schema_pb2.INT):
             raise RecipeError(
-                f"data.label: the label '{task.label}' has the type {schema_pb2.FeatureType.Name(feature.type)}. "
+                f"data.label: the label '{self.label}' has the type {schema_pb2.FeatureType.Name(feature.type)}. "
                 "tabular.regressor needs FLOAT or INT. Cast the column (data.cast), or take the recipe tabular.classifier."
             )
         self.objective = "val_mae"
@@ -70,8 +70,7 @@ class TabularRegressor(TabularRecipe):
         if self._loss == "msle":
             if labels.min() < 0.0:
                 raise RecipeError(
-                    f"model.loss: msle needs labels >= 0, and '{self.task.label}' goes down to {labels.min():g}. "
-                    "Take mse or mae."
+                    f"model.loss: msle needs labels >= 0, and '{self.label}' goes down to {labels.min():g}. Take mse or mae."
                 )
             labels = np.log1p(labels)
         scale = float(labels.std()) or 1.0

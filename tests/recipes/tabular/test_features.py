@@ -209,7 +209,7 @@ def test_penguins_are_served_without_their_species(penguins: Any) -> None:
 def test_dense_and_ragged_columns_are_taken_too() -> None:
     import tensorflow as tf
 
-    from recipes.tabular.features import dense_number, dense_string
+    from recipes.raw import dense_number, dense_string
 
     expected = [[1.0], [np.nan], [3.0]]
     ragged = tf.ragged.constant([[1.0], [], [3.0, 4.0]])

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from recipes.contract import RecipeError
-from recipes.tabular.plan import domain_of
-
-if TYPE_CHECKING:
-    import tensorflow as tf
+from recipes.raw import RawTensor, dense_number, dense_string, domain_index, domain_of
 
 MAX_CLASSES = 1000
 
@@ -49,28 +45,20 @@ def classes_of(schema: schema_pb2.Schema, label: str) -> tuple[str, ...] | range
     return classes
 
 
-def class_ids(raw: tf.Tensor | tf.SparseTensor | tf.RaggedTensor, classes: tuple[str, ...] | range) -> tf.Tensor:
+def class_ids(raw: RawTensor, classes: tuple[str, ...] | range) -> tf.Tensor:
     """Class ids as int64 [batch, 1].
 
     A value that is no class stops the graph: validate refuses such data, and its warning is not enough here. 0 and the empty
     string get the id -1 instead, if they are no classes: TFT puts them where the label is left out, as when serving.
     """
-    import tensorflow as tf
-
-    from recipes.tabular.features import dense_number, dense_string, domain_index
-
     value = dense_string(raw)
     ids = domain_index(dense_number(raw) if isinstance(classes, range) else value, classes)
     good = (ids >= 0) | tf.equal(value, "" if raw.dtype == tf.string else "0")
     return _checked(good, ids, value, f"is no class of the schema ({', '.join(map(str, classes[:10]))})", tf.int64)
 
 
-def quantities(raw: tf.Tensor | tf.SparseTensor | tf.RaggedTensor) -> tf.Tensor:
+def quantities(raw: RawTensor) -> tf.Tensor:
     """A regression's labels as float32 [batch, 1]; a missing or infinite one stops the graph."""
-    import tensorflow as tf
-
-    from recipes.tabular.features import dense_number, dense_string
-
     number = dense_number(raw)
     return _checked(tf.math.is_finite(number), number, dense_string(raw), "is no finite number", tf.float32)
 
@@ -81,8 +69,6 @@ def _checked(good: tf.Tensor, label: tf.Tensor, value: tf.Tensor, problem: str, 
     Reading a message as a number is the one way to fail with a message that TensorFlow may drop together with an unused label;
     tf.debugging.Assert has side effects and always stays.
     """
-    import tensorflow as tf
-
     messages = tf.strings.join(["the label '", value, f"' {problem}"])
     number = tf.strings.to_number(tf.where(good, "0", messages), tf.float64)
     return tf.cast(label, dtype) + tf.cast(number, dtype)

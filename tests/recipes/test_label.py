@@ -8,8 +8,10 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from recipes.contract import RecipeError
-from recipes.tabular.label import class_ids, classes_of, quantities
+from recipes.contract import RecipeError, Task
+from recipes.label import class_ids, classes_of, quantities
+from recipes.tabular.classifier import TabularClassifier
+from recipes.tabular.params import ModelParams, TransformParams
 
 
 def schema_of(label: str) -> schema_pb2.Schema:
@@ -58,6 +60,12 @@ def test_no_label() -> None:
     with pytest.raises(RecipeError) as caught:
         classes_of(schema_of("type: INT"), "z")
     assert str(caught.value) == "data.label: the schema has no column 'z'. Known: y."
+    task = Task(label=None, schema=schema_of("type: INT"), transform=TransformParams(), model=ModelParams())
+    with pytest.raises(RecipeError) as caught:
+        TabularClassifier(task)
+    assert str(caught.value) == (
+        "data.label: the recipe learns from a label, and the data have none. Name the column of the label."
+    )
 
 
 def test_ids_and_quantities() -> None:
