@@ -19,6 +19,7 @@ from components.errors import TensorlineError, UserError
 COMMANDS = {
     "doctor": "Checks the machine and the repository, and names the fix for each failure.",
     "history": "Shows which version was champion, from when to when.",
+    "ingest-check": "Tells what raw data hold, before any pipeline exists, and what would be rejected.",
     "params": "Prints a pipeline's parameters, defaults filled in.",
     "rollback": "Makes the champion before this one champion again.",
     "schema": "Shows the schema of a pipeline's data; --accept adopts it as the reviewed one.",
@@ -34,7 +35,7 @@ class _LazyGroup(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"components.cli.{name}").command
+        command: click.Command = importlib.import_module(f"components.cli.{name.replace('-', '_')}").command
         return command
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:

@@ -5,4 +5,9 @@ and `npz_source.py` (`typed.py` has what the last two share). All else is shared
 `columns.py` (rename, cast, derive, drop), `expression.py` and `operations.py` (the language of derive), `values.py` (text to
 numbers), `split.py`, `rejects.py` (bad records); `components/tf_example.py` and `components/tfrecord_writer.py` write.
 `records.py` takes a block through these, `ingest.py` all files; `executor.py` and `component.py` make a TFX component of it.
+
+Images: `image_source.py` (folders and archives), `image_table.py` (tables of paths) and `array_source.py` (pixels) say where
+they lie; `image_pool.py` hands them to processes (`image_worker.py`), which read and judge them (`image_batch.py`,
+`image_codec.py`); `copies.py` finds those that are alike. `archive.py` reads archives in place. `reading.py` is what
+`ingest.py` shares with `check.py`, which is `tensorline ingest-check`.
 """

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from components.errors import ParamsError
 from components.ingest.expression import Expression, suggest
+from components.ingest.image_column import IMAGE_MEASURES
 from components.ingest.kinds import Kind
+from components.ingest.text_column import TEXT_MEASURES
 from components.params.models import ColumnSplit, DataParams, HashSplit, TimeSplit
 
 if TYPE_CHECKING:
@@ -23,7 +25,11 @@ def schema_kinds(schema: schema_pb2.Schema | None) -> dict[str, Kind]:
 
     by_type: dict[int, Kind] = {schema_pb2.INT: "integer", schema_pb2.FLOAT: "number", schema_pb2.BYTES: "string"}
     features = schema.feature if schema is not None else []
-    return {feature.name: by_type[feature.type] for feature in features if feature.type in by_type}
+    return {
+        feature.name: "bytes" if feature.HasField("image_domain") else by_type[feature.type]
+        for feature in features
+        if feature.type in by_type
+    }
 
 
 class Columns:
@@ -32,6 +38,7 @@ class Columns:
     Attributes:
         raw_names: Name → name in the file, of every column of the files.
         expressions: Name → expression, of every derived column, in order.
+        measured: Name → kind, of what is measured of the columns of texts and images.
         features: Names of the columns that examples have, the label among them, sorted.
         typed: File columns whose values are needed as their kind.
         undeclared: Those of `typed` whose kind neither `data.cast` nor the schema says: it is inferred.
@@ -52,15 +59,25 @@ class Columns:
         self._problems: list[str] = []
         self.raw_names = self._rename()
         self.expressions = self._derive()
-        self._known = [*self.raw_names, *self.expressions]
+        self.measured = self._measure()
+        self._known = [*self.raw_names, *self.expressions, *self.measured]
         self._check_names()
         split_column = data.split.column if isinstance(data.split, ColumnSplit) else None
-        self.features = sorted(set(self._known) - {*data.drop, split_column} | {data.label})
+        self.features = sorted(
+            set(self._known) - {*data.drop, split_column} | ({data.label} if data.label is not None else set())
+        )
         self._raise_problems()
         read = {name for expression in self.expressions.values() for name in expression.column_names()}
-        needed = {*self.features, *read, *([data.split.column] if isinstance(data.split, TimeSplit) else [])}
+        needed = {
+            *self.features,
+            *read,
+            *data.text_columns,
+            *data.image_columns,
+            *([data.split.column] if isinstance(data.split, TimeSplit) else []),
+        }
         self.typed = [name for name in self.raw_names if name in needed]
-        self.undeclared = [name for name in self.typed if name not in data.cast and name not in self._schema_kinds]
+        declared = {*data.cast, *self._schema_kinds, *data.text_columns, *data.image_columns}
+        self.undeclared = [name for name in self.typed if name not in declared]
 
     def kinds(self, inferred: Mapping[str, Kind]) -> dict[str, Kind]:
         """The kind of every column of `typed` and of every derived one.
@@ -77,6 +94,7 @@ class Columns:
                 kinds[name] = self._declared_kind(name)
         for name, expression in self.expressions.items():
             kinds[name] = self._derived_kind(name, expression, kinds)
+        kinds.update(self.measured)
         for name in self._data.allow_nonfinite:
             if kinds.get(name, "string") not in ("number", "missing"):
                 self._problems.append(
@@ -117,6 +135,23 @@ class Columns:
             expressions[name] = expression
         return expressions
 
+    def _measure(self) -> dict[str, Kind]:
+        measured: dict[str, Kind] = {}
+        for section, columns, measures in (
+            ("texts", self._data.text_columns, TEXT_MEASURES),
+            ("images", self._data.image_columns, IMAGE_MEASURES),
+        ):
+            for column in columns:
+                for suffix, kind in measures.items():
+                    name = f"{column}_{suffix}"
+                    if name in self.raw_names or name in self.expressions:
+                        self._problem(
+                            f"data.{section}.{column}: the measured column {name!r} exists already. "
+                            "Rename the one in the files (data.rename)."
+                        )
+                    measured[name] = kind
+        return measured
+
     def _check_names(self) -> None:
         data = self._data
         for name in data.cast:
@@ -126,7 +161,10 @@ class Columns:
                 self._check_known(f"data.cast.{name}", [name], list(self.raw_names))
         self._check_known("data.drop", data.drop, self._known)
         self._check_known("data.allow_nonfinite", data.allow_nonfinite, self._known)
-        self._check_known("data.label", [data.label], self._known)
+        if data.label is not None:
+            self._check_known("data.label", [data.label], self._known)
+        self._check_known("data.images", list(data.images), list(self.raw_names))
+        self._check_known("data.texts", list(data.texts), list(self.raw_names))
         if data.label in data.drop:
             self._problem(f"data.drop: {data.label!r} is the label. Remove it from the list.")
         if isinstance(data.split, HashSplit):
@@ -150,6 +188,12 @@ class Columns:
 
     def _declared_kind(self, name: str) -> Kind:
         cast, reviewed = self._data.cast.get(name), self._schema_kinds.get(name)
+        if name in self._data.image_columns:
+            if cast or reviewed not in (None, "string", "bytes"):
+                self._problem(
+                    f"data.images.{name}: the column holds images; no cast or schema can make it {cast or reviewed}."
+                )
+            return "bytes"
         if cast and reviewed and cast != reviewed and name in self.features:
             self._problem(
                 f"data.cast.{name}: {cast}, but the reviewed schema says {reviewed}. Expected the same. "

@@ -13,7 +13,7 @@ import io
 import itertools
 import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from components.errors import UserError
+from components.ingest.kinds import Kind
 from components.ingest.source import BLOCK_BYTES, MARKS, Block, Located, Malformed, indices_of, is_text
 
 _END = "end of the file"
@@ -55,7 +56,8 @@ class CsvSource:
     null_values: Sequence[str]
     ragged: list[Ragged] = field(default_factory=list)
     unit: Literal["line", "row"] = "line"
-    kinds: None = None
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    measured: frozenset[str] = frozenset()
 
     @property
     def malformed(self) -> list[Malformed]:

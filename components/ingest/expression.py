@@ -34,6 +34,7 @@ _ARTICLED = {
     "integer": "an integer",
     "number": "a number",
     "string": "a string",
+    "bytes": "an image",
     "boolean": "a condition",
     "missing": "always missing",
 }

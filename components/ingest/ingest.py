@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from components.errors import AccountingError, RecordError, UserError
-from components.ingest.columns import Columns
-from components.ingest.kinds import Kind, unify
-from components.ingest.records import Converter, RawColumns
-from components.ingest.rejects import RULES, Fault, Reject, locate, write_rejects
-from components.ingest.source import Block, Source
-from components.ingest.sources import digest, find_sources
-from components.ingest.split import check_split
-from components.ingest.values import decode, infer
+from components.ingest.copies import Copies
+from components.ingest.encodings import AUTO
+from components.ingest.image_codec import CONVERSIONS
+from components.ingest.reading import FileResult, Reading, by_rule, located, map_blocks, rejects_of
+from components.ingest.rejected_images import REJECTED_FOLDER, keep_rejected
+from components.ingest.rejects import write_rejects
+from components.ingest.source import Encoded, Source
+from components.ingest.sources import digest, input_paths
 from components.params.models import SPLITS, DataParams
 from components.tfrecord_writer import ShardWriter
 
@@ -28,21 +27,6 @@ if TYPE_CHECKING:
 
 REPORT_FILE = "ingest.json"
 REJECTS_FILE = "rejects.csv"
-_Result = TypeVar("_Result")
-
-
-@dataclass
-class _FileResult:
-    """What became of one file's records."""
-
-    source: Source
-    num_records_in: int = 0
-    num_examples: Counter[str] = field(default_factory=Counter)
-    faults: list[Fault] = field(default_factory=list)
-
-    @property
-    def num_rejects(self) -> int:
-        return len(self.faults) + len(self.source.malformed)
 
 
 def ingest(data: DataParams, schema: schema_pb2.Schema | None, examples: Path, report: Path) -> dict[str, Any]:
@@ -52,7 +36,7 @@ def ingest(data: DataParams, schema: schema_pb2.Schema | None, examples: Path, r
         data: The parameters; paths are relative to the working directory.
         schema: The reviewed schema, which says the columns' types; None to infer them.
         examples: Folder for `Split-train/data-00000-of-0000N.tfrecord` and so on.
-        report: Folder for `ingest.json` and `rejects.csv`.
+        report: Folder for `ingest.json` and `rejects.csv`, and for some of the images that were rejected.
 
     Returns: The content of ingest.json.
 
@@ -62,21 +46,18 @@ def ingest(data: DataParams, schema: schema_pb2.Schema | None, examples: Path, r
         UserError: If a file can't be read, or a split stays empty.
         AccountingError: If records in differ from records out + rejects.
     """
-    sources = find_sources(data)
-    header = list(dict.fromkeys(name for source, _ in sources for name in source.header))
-    columns = Columns(data, header, schema)
     num_values: Counter[str] = Counter()
     results = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        kinds = columns.kinds(_infer(pool, data, columns, [source for source, _ in sources]))
-        check_split(data.split, kinds)
-        converter = Converter(data, columns, kinds)
+        reading = Reading(data, schema, pool)
         writers = {split: ShardWriter(examples / f"Split-{split}", data.num_shards) for split in SPLITS}
-        for source, file_split in sources:
-            results.append(_convert(pool, converter, source, file_split, writers=writers, num_values=num_values))
+        for source, file_split in reading.sources:
+            results.append(_convert(pool, reading, source, file_split, writers=writers, num_values=num_values))
+    columns = reading.columns
+    sources = [source for source, _ in reading.sources]
     _judge(data, results)
     report.mkdir(parents=True, exist_ok=True)
-    num_rejects = write_rejects(report / REJECTS_FILE, _rejects(results))
+    num_rejects = write_rejects(report / REJECTS_FILE, rejects_of(results))
     content = {
         "num_records_in": sum(result.num_records_in for result in results),
         "num_examples": {split: writer.num_records for split, writer in writers.items()},
@@ -89,56 +70,44 @@ def ingest(data: DataParams, schema: schema_pb2.Schema | None, examples: Path, r
             }
             for result in results
         },
-        "by_rule": _by_rule(results),
-        "columns": dict(converter.feature_kinds),
+        "by_rule": by_rule(results),
+        "columns": dict(reading.converter.feature_kinds),
         "num_values": {name: num_values[name] for name in columns.features},
         "empty_columns": [name for name in columns.features if not num_values[name]],
         "label": data.label,
-        "data_digest": digest(source.path for source, _ in sources),
+        **_found_encodings(data, sources),
+        "data_digest": digest(path for source in sources for path in input_paths(source)),
     }
+    if data.image_columns:
+        content["images"] = _about_images(results, reading.copies)
+        keep_rejected(report / REJECTED_FOLDER, ((result.source, reject) for result, reject in located(results)))
     _account(content)
     _check_splits(content)
     (report / REPORT_FILE).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return content
 
 
-def _infer(pool: ThreadPoolExecutor, data: DataParams, columns: Columns, sources: Sequence[Source]) -> dict[str, Kind]:
-    """The kinds of the columns that nobody declared, from the files' types, or else every value of every file."""
-    kinds: dict[str, Kind] = dict.fromkeys(columns.undeclared, "missing")
-    if not kinds:
-        return kinds
-    raw_columns = RawColumns(data, columns)
-
-    def infer_block(block: Block) -> dict[str, Kind]:
-        texts = {name: decode(raw_columns.get(block, name), marked=block.marked)[0] for name in kinds}
-        return {name: infer(texts[name], known) for name, known in kinds.copy().items()}
-
-    def add(found: Mapping[str, Kind]) -> None:
-        for name, kind in found.items():
-            kinds[name] = unify([kinds[name], kind]) or "string"
-
-    for source in sources:
-        if source.kinds is not None:
-            add({name: source.kinds.get(columns.raw_names[name], "missing") for name in kinds})
-            continue
-        for _, found in _map(pool, infer_block, source.blocks([columns.raw_names[name] for name in kinds])):
-            add(found)
-    return kinds
+def _found_encodings(data: DataParams, sources: Sequence[Source]) -> dict[str, dict[str, str]]:
+    """The encodings that were found where they were to be, by file."""
+    if data.encoding != AUTO:
+        return {}
+    return {"encodings": {source.path.as_posix(): source.encoding for source in sources if isinstance(source, Encoded)}}
 
 
 def _convert(
     pool: ThreadPoolExecutor,
-    converter: Converter,
+    reading: Reading,
     source: Source,
     file_split: str | None,
     *,
     writers: dict[str, ShardWriter],
     num_values: Counter[str],
-) -> _FileResult:
+) -> FileResult:
     """Writes the examples of one file; adds to `num_values` how many examples have each feature."""
-    result = _FileResult(source)
-    for block, converted in _map(pool, lambda block: converter.convert(block, file_split), source.blocks()):
+    result = FileResult(source)
+    for block, converted in map_blocks(pool, reading.converter.finish, reading.prepared(source, file_split)):
         result.num_records_in += block.num_records
+        result.num_converted.update(block.num_converted)
         result.faults += converted.faults
         num_values.update(converted.num_values)
         for split, framed in converted.framed.items():
@@ -148,43 +117,26 @@ def _convert(
     return result
 
 
-def _map(
-    pool: ThreadPoolExecutor, work: Callable[[Block], _Result], blocks: Iterable[Block]
-) -> Iterator[tuple[Block, _Result]]:
-    """Each block and what `work` makes of it, in order, while later blocks are worked on; only a few are held at a time."""
-    pending: deque[tuple[Block, Future[_Result]]] = deque()
-    for block in blocks:
-        pending.append((block, pool.submit(work, block)))
-        if len(pending) > (os.cpu_count() or 1):
-            done, future = pending.popleft()
-            yield done, future.result()
-    while pending:
-        done, future = pending.popleft()
-        yield done, future.result()
-
-
-def _rejects(results: Iterable[_FileResult]) -> Iterator[Reject]:
+def _about_images(results: Sequence[FileResult], copies: Copies) -> dict[str, Any]:
+    """What was done to images, and which files were taken for none."""
+    converted: Counter[str] = Counter()
     for result in results:
-        if result.num_rejects:
-            yield from locate(result.source, result.faults)
+        converted.update(result.num_converted)
+    return {
+        "num_converted": {name: converted[name] for name in CONVERSIONS if converted[name]},
+        "num_copies": sum(copies.num_copies.values()),
+        "ignored_files": sum(getattr(result.source, "num_ignored", 0) for result in results),
+    }
 
 
-def _by_rule(results: Iterable[_FileResult]) -> dict[str, int]:
-    counts: Counter[str] = Counter()
-    for result in results:
-        counts.update(malformed.rule for malformed in result.source.malformed)
-        counts.update(fault.check.rule for fault in result.faults)
-    return {rule: counts[rule] for rule in RULES if counts[rule]}
-
-
-def _judge(data: DataParams, results: Sequence[_FileResult]) -> None:
+def _judge(data: DataParams, results: Sequence[FileResult]) -> None:
     """Raises a RecordError if there are bad records and they are not allowed, or too many."""
     num_records = sum(result.num_records_in for result in results)
     num_rejects = sum(result.num_rejects for result in results)
     if num_rejects == 0 or (data.on_bad_record == "quarantine" and num_rejects <= data.max_reject_fraction * num_records):
         return
-    message = next(_rejects(results)).message
-    rules = ", ".join(f"{rule} {count:,}" for rule, count in _by_rule(results).items())
+    message = next(rejects_of(results)).message
+    rules = ", ".join(f"{rule} {count:,}" for rule, count in by_rule(results).items())
     if data.on_bad_record == "quarantine":
         raise RecordError(
             f"{num_rejects:,} of {num_records:,} records are bad ({rules}). Expected at most the fraction "

@@ -60,6 +60,7 @@ class JsonlSource:
     keep_nan: frozenset[str]
     malformed: list[Malformed] = field(default_factory=list)
     unit: Literal["line", "row"] = "line"
+    measured: frozenset[str] = frozenset()
 
     @property
     def header(self) -> list[str]:

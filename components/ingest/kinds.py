@@ -8,13 +8,15 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Kind = Literal["integer", "number", "string", "boolean", "missing"]
-"""`missing` is the kind of a column without any value: it goes with every other kind. Only results are `boolean`."""
+Kind = Literal["integer", "number", "string", "bytes", "boolean", "missing"]
+"""`missing` is the kind of a column without any value: it goes with every other kind. `bytes` are encoded images. Only results
+are `boolean`."""
 
 ARROW_TYPES: dict[Kind, pa.DataType] = {
     "integer": pa.int64(),
     "number": pa.float64(),
     "string": pa.string(),
+    "bytes": pa.binary(),
     "boolean": pa.bool_(),
     "missing": pa.null(),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,17 +10,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ingest.columns import Columns
+from components.ingest.image_codec import CONVERSIONS
 from components.ingest.kinds import ARROW_TYPES, Kind
 from components.ingest.rejects import Check, Fault
 from components.ingest.source import Block
 from components.ingest.sources import NAN_SPELLINGS
 from components.ingest.split import NO_SPLIT, join_present, split_by_column, split_by_hash, split_by_time
+from components.ingest.text_column import TextColumn
 from components.ingest.values import as_text, decode, key_text, parse
 from components.params.models import SPLITS, ColumnSplit, DataParams, FilesSplit, HashSplit, TimeSplit
 from components.tf_example import encode
 from components.tfrecord_writer import frame
 
-_FEATURE_TYPES: dict[Kind, pa.DataType] = {"integer": pa.int64(), "number": pa.float32(), "string": pa.binary()}
+_FEATURE_TYPES: dict[Kind, pa.DataType] = {
+    "integer": pa.int64(),
+    "number": pa.float32(),
+    "string": pa.binary(),
+    "bytes": pa.binary(),
+}
 
 
 class RawColumns:
@@ -49,6 +56,36 @@ class RawColumns:
         return pc.if_else(pc.is_in(array, self._nans), pa.scalar(None, pa.binary()), array)
 
 
+@dataclass
+class Prepared:
+    """A block whose records are judged one by one, but not yet against those before them.
+
+    Attributes:
+        num_records: In the block.
+        features: Feature → values, [records].
+        splits: Index into `SPLITS`, or `NO_SPLIT` for bad records; int8, [records].
+        faults: Of the bad records.
+        images: Column of images → what was measured: `image_batch.IMAGE`, [records].
+    """
+
+    num_records: int
+    features: dict[str, pa.Array]
+    splits: np.ndarray
+    faults: _Faults
+    images: dict[str, np.ndarray]
+
+    @property
+    def num_converted(self) -> dict[str, int]:
+        """How many images of the good records were written anew, by reason."""
+        bits = [table["converted"][self.splits != NO_SPLIT] for table in self.images.values()]
+        return {name: sum(int(np.count_nonzero(each & 1 << bit)) for each in bits) for bit, name in enumerate(CONVERSIONS)}
+
+    def refuse(self, check: Check, broken: np.ndarray, firsts: np.ndarray) -> None:
+        """Makes copies bad records: those where `broken` is true; `firsts` has the numbers of what they are copies of."""
+        self.faults.add_copies(check, np.flatnonzero(broken), firsts)
+        self.splits[broken] = NO_SPLIT
+
+
 @dataclass(frozen=True)
 class Converted:
     """What became of a block.
@@ -71,13 +108,20 @@ class Converter:
         data: The parameters.
         columns: The columns that they make.
         kinds: The kind of every column.
+        unhashed: Columns that have no say in a record's split, by their names in the files.
     """
 
-    def __init__(self, data: DataParams, columns: Columns, kinds: Mapping[str, Kind]) -> None:
+    def __init__(
+        self, data: DataParams, columns: Columns, kinds: Mapping[str, Kind], unhashed: Collection[str] = frozenset()
+    ) -> None:
         self._data = data
         self._columns = columns
         self._kinds = kinds
         self._raw_columns = RawColumns(data, columns)
+        # Copies of an image belong to one split, whatever the names of their files.
+        hashed = data.image_columns or [name for name, raw in columns.raw_names.items() if raw not in unhashed]
+        self._hashed = sorted(hashed, key=self._raw_name)
+        self._texts = {name: TextColumn(name, params) for name, params in data.text_columns.items()}
 
     @property
     def feature_kinds(self) -> dict[str, Kind]:
@@ -85,7 +129,11 @@ class Converter:
         return {name: self._kinds[name] for name in self._columns.features if self._kinds[name] != "missing"}
 
     def convert(self, block: Block, file_split: str | None) -> Converted:
-        """Converts one block.
+        """Converts one block whose records need no comparing with others; arguments as of `prepare`."""
+        return self.finish(self.prepare(block, file_split))
+
+    def prepare(self, block: Block, file_split: str | None) -> Prepared:
+        """Reads, derives and judges the values of one block.
 
         Args:
             block: Records of one file.
@@ -94,6 +142,18 @@ class Converter:
         faults = _Faults(block.first_row)
         texts = self._decode(block, faults)
         values = self._parse(texts, faults)
+        for name, column in self._texts.items():
+            prepared = column.prepare(values[name])
+            values[name] = prepared.texts
+            values |= {f"{name}_{suffix}": measured for suffix, measured in prepared.measured.items()}
+            for check, broken in column.checks(prepared, self._raw_name(name)):
+                faults.add(check, broken)
+        images = {}
+        for name in self._data.image_columns:
+            found = block.images[self._raw_name(name)]
+            values |= {f"{name}_{suffix}": measured for suffix, measured in found.measured().items()}
+            values[f"{name}_copies"] = pa.repeat(pa.scalar(0, pa.int64()), block.num_records)  # until they are counted
+            images[name] = found.table
         for name, expression in self._columns.expressions.items():
             result = expression.evaluate(values, block.num_records)
             values[name] = pc.cast(result, ARROW_TYPES[self._kinds[name]], safe=False)
@@ -103,19 +163,25 @@ class Converter:
                 written = pc.cast(array, pa.float32(), safe=False) if name in self._columns.features else array
                 finite = pc.is_finite(written)
                 faults.add(Check.nonfinite(self._raw_name(name)), pc.invert(finite), self._unwritten(name, array))
-        label = values[self._data.label]
-        faults.add(Check.label(self._raw_name(self._data.label)), pc.is_null(label), self._unwritten(self._data.label, label))
+        if self._data.label is not None:
+            label, name = values[self._data.label], self._data.label
+            faults.add(Check.label(self._raw_name(name)), pc.is_null(label), self._unwritten(name, label))
         features = {name: pc.cast(values[name], _FEATURE_TYPES[kind], safe=False) for name, kind in self.feature_kinds.items()}
         splits = self._split(block, texts, values, file_split, faults).copy()  # Arrow's memory is read-only
         splits[faults.rows()] = NO_SPLIT
-        framed, num_values = {}, dict.fromkeys(features, 0)
-        for index, split in enumerate(SPLITS):
-            rows = pa.array(np.flatnonzero(splits == index))
-            taken = {name: array.take(rows) for name, array in features.items()}
-            framed[split] = frame(encode(taken, len(rows)))
-            for name, array in taken.items():
-                num_values[name] += len(array) - array.null_count
-        return Converted(framed, faults.list(), num_values)
+        return Prepared(block.num_records, features, splits, faults, images)
+
+    def finish(self, prepared: Prepared) -> Converted:
+        """Writes the examples of a block."""
+        good = np.flatnonzero(prepared.splits != NO_SPLIT)
+        features, splits = prepared.features, prepared.splits[good]
+        if len(good) < prepared.num_records:
+            features = {name: array.take(pa.array(good)) for name, array in features.items()}
+        # All at once, since each of the many steps takes its time however few the records.
+        records = frame(encode(features, len(good)))
+        framed = {split: records.take(pa.array(np.flatnonzero(splits == index))) for index, split in enumerate(SPLITS)}
+        num_values = {name: len(array) - array.null_count for name, array in features.items()}
+        return Converted(framed, prepared.faults.list(), num_values)
 
     def _raw_name(self, name: str) -> str:
         return self._columns.raw_names.get(name, name)
@@ -127,6 +193,9 @@ class Converter:
             needed.append(split.column)
         texts = {}
         for name in needed:
+            if self._kinds.get(name) == "bytes":
+                texts[name] = self._raw_columns.get(block, name)
+                continue
             texts[name], undecodable = decode(self._raw_columns.get(block, name), marked=block.marked)
             faults.add(Check.encoding(self._raw_name(name), self._data.encoding), undecodable)
         return texts
@@ -135,6 +204,9 @@ class Converter:
         values = {}
         for name in self._columns.typed:
             kind = self._kinds[name]
+            if kind == "bytes":
+                values[name] = texts[name]
+                continue
             values[name], unreadable = parse(texts[name], kind)
             if unreadable is not None:
                 faults.add(Check.type(self._raw_name(name), kind), unreadable)
@@ -157,7 +229,7 @@ class Converter:
             return np.full(block.num_records, SPLITS.index(str(file_split)), np.int8)
         if isinstance(split, HashSplit):
             # The text of the file, not the values: so the split outlives changes of casts and derived columns.
-            names = split.key or sorted(self._columns.raw_names, key=self._raw_name)
+            names = split.key or self._hashed
             keys = [self._key(block, name, values) for name in names]
             if self._data.format == "jsonl" and not split.key:
                 # Files may have other keys: one more of them must not move the records that lack it.
@@ -199,6 +271,11 @@ class _Faults:
             found = unwritten[row].as_py() if unwritten is not None else None
             value = None if unwritten is None else "" if found is None else str(found)
             self._by_row.setdefault(row, Fault(self._first_row + row, check, value))
+
+    def add_copies(self, check: Check, rows: np.ndarray, firsts: np.ndarray) -> None:
+        """Notes copies of images; `firsts`, [records of the block], has the numbers of the records that they are copies of."""
+        for row in rows.tolist():
+            self._by_row.setdefault(row, Fault(self._first_row + row, check, first=int(firsts[row])))
 
     def rows(self) -> list[int]:
         """Rows of the block that are bad."""

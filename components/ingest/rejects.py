@@ -6,12 +6,12 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from components.ingest.kinds import Kind
-from components.ingest.source import Malformed, Rule, Source, indices_of
+from components.ingest.source import Located, Malformed, Rule, Source, indices_of
 
-RULES: tuple[Rule, ...] = ("ragged", "json", "nested", "encoding", "type", "nonfinite", "label", "split")
-"""In the order in which a record is checked; one that breaks several is counted under the first."""
+RULES: tuple[Rule, ...] = get_args(Rule)
 _SET_ASIDE = "set data.on_bad_record: quarantine to set such rows aside."
 _EXPECTED: dict[Kind, str] = {
     "number": "a number with a decimal point, such as 12.45",
@@ -51,6 +51,28 @@ class Check:
         return cls("type", column, f"cannot read {{value!r}} as {article} {kind}", _EXPECTED[kind])
 
     @classmethod
+    def empty(cls, column: str, name: str) -> Check:
+        """A text must hold something that can be seen; `name` is the column's in data.texts."""
+        return cls(
+            "empty",
+            column,
+            "the text is empty, or white space alone",
+            "a text in every record",
+            f"Fix the file, set data.texts.{name}.empty: keep",
+        )
+
+    @classmethod
+    def overlong(cls, column: str, name: str, max_chars: int) -> Check:
+        """A text must not be longer than `max_chars`; `name` is the column's in data.texts."""
+        return cls(
+            "overlong",
+            column,
+            "the text is too long",
+            f"at most {max_chars:,} characters, data.texts.{name}.max_chars",
+            "Shorten it, raise the limit, set overlong: truncate there",
+        )
+
+    @classmethod
     def nonfinite(cls, column: str) -> Check:
         """A number must be finite, as a 32-bit float too."""
         return cls(
@@ -71,6 +93,23 @@ class Check:
         """The split column must tell the split."""
         return cls("split", column, "{value!r} tells no split", expected, "Fix the file or data.split")
 
+    @classmethod
+    def copy(cls, column: str) -> Check:
+        """Where copies are not wanted, an image must be a new one."""
+        return cls(
+            "duplicate",
+            column,
+            "the image is the same as {value}",
+            "every image once, as duplicates: reject of data.images demands",
+            "Remove it",
+        )
+
+    @classmethod
+    def leak(cls, column: str, split: str) -> Check:
+        """An image must not be in two splits."""
+        problem = "the image is the same as {value}, which is in the split " + split
+        return cls("duplicate", column, problem, "copies in one split", "Remove one of them")
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -80,18 +119,21 @@ class Fault:
         row: Row of the record in its file's blocks.
         check: What it breaks.
         value: What a derived column holds; None for a column of the file, whose value is found there.
+        first: Number of the record that holds the same image, counted through all files but for malformed records.
     """
 
     row: int
     check: Check
     value: str | None = None
+    first: int | None = None
 
 
 @dataclass(frozen=True)
 class Reject:
     """A bad record with its place; `record` is its text, `message` what the user is told.
 
-    `line` is the row in formats without lines.
+    `line` is the row in formats without lines; `index` counts the file's records from 0;
+    `fields` are its values in the header's order.
     """
 
     file: str
@@ -101,6 +143,8 @@ class Reject:
     rule: Rule
     record: str
     message: str
+    index: int
+    fields: Sequence[str]
 
 
 def locate(source: Source, faults: Sequence[Fault]) -> Iterator[Reject]:
@@ -110,7 +154,7 @@ def locate(source: Source, faults: Sequence[Fault]) -> Iterator[Reject]:
     by_index.update(zip(indices_of(source, [fault.row for fault in faults]), faults, strict=True))
     indices = sorted(by_index)
     for index, located in zip(indices, source.locate(indices), strict=True):
-        where = f"{file}:{located.line}" if source.unit == "line" else f"{file}, row {located.line}"
+        where, name = place(source, located), located.file or file
         bad = by_index[index]
         if isinstance(bad, Malformed):
             about: Malformed | Check = bad
@@ -123,7 +167,15 @@ def locate(source: Source, faults: Sequence[Fault]) -> Iterator[Reject]:
         if about.column:
             where += f": column '{about.column}'"
         message = f"{where}: {problem}. Expected {about.expected}. {about.fix}, or {_SET_ASIDE}"
-        yield Reject(file, located.line, about.column, value, about.rule, located.text, message)
+        yield Reject(name, located.line, about.column, value, about.rule, located.text, message, index, located.fields)
+
+
+def place(source: Source, located: Located) -> str:
+    """Where a record stands, as messages show it."""
+    if not located.file:
+        return f"{source.path}:{located.line}" if source.unit == "line" else f"{source.path}, row {located.line}"
+    archive = next((path for path in Path(located.file).parents if path.is_file()), None)
+    return f"{archive}: {Path(located.file).relative_to(archive).as_posix()}" if archive else located.file
 
 
 def write_rejects(path: Path, rejects: Iterable[Reject]) -> int:

@@ -7,9 +7,9 @@ read, as CSV has it, or the values themselves (int64, float64), where the format
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,27 @@ import pyarrow as pa
 from components.errors import UserError
 from components.ingest.kinds import Kind
 
-Rule = Literal["ragged", "json", "nested", "encoding", "type", "nonfinite", "label", "split"]
+if TYPE_CHECKING:
+    from components.ingest.image_column import ImageColumn
+
+Rule = Literal[
+    "ragged",
+    "json",
+    "nested",
+    "missing_file",
+    "image",
+    "pixels",
+    "animated",
+    "encoding",
+    "type",
+    "empty",
+    "overlong",
+    "nonfinite",
+    "label",
+    "split",
+    "duplicate",
+]
+"""In the order in which a record is checked; one that breaks several is counted under the first."""
 BLOCK_BYTES = 4 << 20
 """Read at once, about; no record of a text may be longer."""
 MARKS = (b"\xf4\x8f\xbe", b"\xf4\x8f\xbf")
@@ -30,15 +50,17 @@ class Block:
 
     Attributes:
         first_row: How many records of the file came before, malformed ones not counted.
-        columns: Name in the file → text (binary) or values (int64, float64; null if there are none), [records].
+        columns: Name in the file → text or images (binary) or values (int64, float64; null if there are none), [records].
         num_records: Length of every column.
         marked: Whether undecodable bytes stand there as `MARKS`; if not, there are none.
+        images: Name in the file → what was measured of its images, of the columns of images.
     """
 
     first_row: int
     columns: dict[str, pa.Array]
     num_records: int
     marked: bool = False
+    images: Mapping[str, ImageColumn] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,11 +71,13 @@ class Located:
         line: On which it starts, from 1; in formats without lines, its row.
         fields: Its values as they stand there, in the header's order.
         text: The record as it stands there, without its line end.
+        file: That holds the record alone, in the folder or archive that is the source; nothing where the source is the file.
     """
 
     line: int
     fields: list[str]
     text: str
+    file: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,8 +122,12 @@ class Source(Protocol):
         """
 
     @property
-    def kinds(self) -> Mapping[str, Kind] | None:
-        """Name in the file → kind, where the format knows types; None if they are to be inferred from the text."""
+    def kinds(self) -> Mapping[str, Kind]:
+        """Name in the file → kind, of the columns whose kind the format knows; that of others is inferred from their text."""
+
+    @property
+    def measured(self) -> frozenset[str]:
+        """Columns that were measured of other columns or tell where a record lies: they have no say in its split."""
 
     @property
     def malformed(self) -> Sequence[Malformed]:
@@ -116,6 +144,15 @@ class Source(Protocol):
 
     def locate(self, indices: Sequence[int]) -> Iterator[Located]:
         """The records with these indices (from 0, malformed ones counted too), which must be sorted."""
+
+
+@runtime_checkable
+class Encoded(Protocol):
+    """A source of text."""
+
+    @property
+    def encoding(self) -> str:
+        """Of the text, declared or found."""
 
 
 def indices_of(source: Source, rows: Sequence[int]) -> list[int]:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import glob
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from components.errors import ParamsError, UserError
 from components.ingest.csv_source import CsvSource
+from components.ingest.encodings import AUTO, resolve
 from components.ingest.expression import suggest
+from components.ingest.image_pool import ImagePool
+from components.ingest.image_source import find_images
+from components.ingest.image_table import ImageTable, open_root
 from components.ingest.jsonl_source import JsonlSource
+from components.ingest.npy_source import NpySource
 from components.ingest.npz_source import NpzSource
 from components.ingest.parquet_source import ParquetSource
 from components.ingest.source import Source
-from components.params.models import SPLITS, DataParams, FilesSplit
+from components.ingest.text_files import find_documents, open_pairs, text_opener
+from components.params.models import SPLITS, TABLE_FORMATS, TEXT_FORMATS, DataParams, FilesSplit, ImageParams
 
 NAN_SPELLINGS = ("NaN", "nan")
 """Null values that are values in the columns of data.allow_nonfinite."""
@@ -38,53 +45,133 @@ def find_sources(data: DataParams) -> list[tuple[Source, str | None]]:
         globs = {None: ("data.path", str(data.path))}
     seen: dict[Path, str | None] = {}
     sources: list[tuple[Source, str | None]] = []
+    pool = ImagePool()  # starts no process before there is work for it
     for split, (key, pattern) in globs.items():
-        for path in _find(key, pattern, data.format):
-            if path in seen:
-                raise ParamsError(f"{key}: {path} is in {seen[path]} too. Expected each file in one split.")
-            seen[path] = split
-            sources.append((open_source(path), split))
+        found: Iterable[Source]
+        if data.format == "images":
+            found = find_images(data, key, pattern, pool)
+        elif data.format in ("npz", "npy"):
+            found = _open_arrays(data, key, _find(key, pattern, data.format), pool)
+        elif data.format == "documents":
+            found = find_documents(data, key, pattern)
+        elif data.format == "pairs":
+            found = [open_pairs(data)]
+        else:
+            found = (open_source(path) for path in _find(key, pattern, data.format))
+        for source in found:
+            if source.path in seen:
+                raise ParamsError(f"{key}: {source.path} is in {seen[source.path]} too. Expected each file in one split.")
+            seen[source.path] = split
+            sources.append((source, split))
     if data.format != "jsonl":  # whose records may each have other keys
         _check_headers([source for source, _ in sources])
     elif not any(source.header for source, _ in sources):
         raise UserError(f"{sources[0][0].path}: holds no record, nor does any other file. Expected some. Add data.")
+    if data.images and data.format in TABLE_FORMATS:
+        return _with_images(data, sources, pool)
     return sources
 
 
 def digest(paths: Iterable[Path]) -> str:
-    """SHA-256 of the files' own digests, in order: names don't count, content does."""
+    """SHA-256 of the files' own digests, in order. Names don't count, but within folders, where they tell classes."""
     whole = hashlib.sha256()
     for path in paths:
-        one = hashlib.sha256()
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                one.update(chunk)
-        whole.update(one.digest())
+        if path.is_dir():
+            for name in _names_below(path):
+                whole.update(os.fsencode(name) + b"\0" + _file_digest(f"{path}/{name}"))
+        else:
+            whole.update(_file_digest(path))
     return whole.hexdigest()
+
+
+def input_paths(source: Source) -> Iterable[Path]:
+    """The files and folders that hold what a source reads: one or more."""
+    return getattr(source, "inputs", None) or (source.path,)
+
+
+def _names_below(folder: Path) -> Iterator[str]:
+    """Every file's name from the folder on, in the order of the names, folder by folder."""
+    start = len(str(folder)) + 1
+    for parent, folders, files in os.walk(folder):
+        folders.sort()
+        names = (f"{parent}/{file}" for file in sorted(files))
+        yield from (name[start:] for name in names if os.path.isfile(name))  # noqa: PTH113  the fastest way
+
+
+def _file_digest(path: str | Path) -> bytes:
+    content_digest = hashlib.sha256()
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123  the fastest way
+        while chunk := file.read(_CHUNK_BYTES):
+            content_digest.update(chunk)
+    return content_digest.digest()
 
 
 def _opener(data: DataParams) -> Callable[[Path], Source]:
     """What makes a source of a file, by `data.format`."""
     if data.format == "csv":
         null_values = [text for text in data.null_values if not data.allow_nonfinite or text not in NAN_SPELLINGS]
-        return lambda path: CsvSource(path, data.delimiter, data.encoding, null_values)
-    # The names in the file of the columns in which NaN is a value.
-    renamed = {new: old for old, new in data.rename.items()}
-    keep_nan = frozenset(renamed.get(name, name) for name in data.allow_nonfinite)
+        return lambda path: CsvSource(path, data.delimiter, resolve(data.encoding, path), null_values)
+    if data.format in TEXT_FORMATS:
+        return text_opener(data)
+    keep_nan = _raw_nans(data)
     kinds: dict[str, Callable[[Path, frozenset[str]], Source]] = {
         "jsonl": JsonlSource,
         "parquet": ParquetSource,
-        "npz": NpzSource,
     }
     return lambda path: kinds[data.format](path, keep_nan)
 
 
+def _open_arrays(data: DataParams, key: str, paths: list[Path], pool: ImagePool) -> list[Source]:
+    """A source a .npz file, or one of all .npy files."""
+    images = _raw_images(data)
+    keep_nan = _raw_nans(data)
+    if data.format == "npz":
+        return [NpzSource(path, keep_nan, images=images, pool=pool) for path in paths]
+    stems: dict[str, Path] = {}
+    for path in paths:
+        if stems.setdefault(path.stem, path) != path:
+            raise ParamsError(
+                f"{key}: {stems[path.stem]} and {path} would both be the column {path.stem!r}. Expected a file a column."
+            )
+    return [NpySource(paths[0].parent, keep_nan, images=images, pool=pool, inputs=paths)]
+
+
+def _with_images(
+    data: DataParams, tables: Sequence[tuple[Source, str | None]], pool: ImagePool
+) -> list[tuple[Source, str | None]]:
+    """The tables with the images in place of the paths of `data.images`; a column that no file has is judged elsewhere."""
+    header = {name for table, _ in tables for name in table.header}
+    columns = {raw: params for raw, params in _raw_images(data).items() if raw in header}
+    if not columns:
+        return list(tables)
+    shown = {raw: name for name, raw in zip(data.images, _raw_images(data), strict=True)}
+    sources: list[tuple[Source, str | None]] = []
+    for table, split in tables:
+        roots = {raw: open_root(f"data.images.{shown[raw]}", params, table.path) for raw, params in columns.items()}
+        sources.append((ImageTable(table, columns, roots, pool), split))
+    return sources
+
+
+def _raw_images(data: DataParams) -> dict[str, ImageParams]:
+    """Name in the file → what `data.images` says."""
+    renamed = {new: old for old, new in data.rename.items()}
+    return {renamed.get(name, name): params for name, params in data.images.items()}
+
+
+def _raw_nans(data: DataParams) -> frozenset[str]:
+    """The names in the file of the columns in which NaN is a value."""
+    renamed = {new: old for old, new in data.rename.items()}
+    return frozenset(renamed.get(name, name) for name in data.allow_nonfinite)
+
+
 def _check_text(data: DataParams) -> None:
     try:
-        "".encode(data.encoding)
+        if data.encoding != AUTO:
+            "".encode(data.encoding)
     except LookupError:
         raise ParamsError(
-            f"data.encoding: no encoding {data.encoding!r}. Expected a name that Python knows, as utf-8, cp1252 or utf-16."
+            f"data.encoding: no encoding {data.encoding!r}. Expected a name that Python knows, as utf-8, cp1252 or utf-16, or "
+            f"{AUTO} to find it."
         ) from None
     if not data.delimiter.isascii() or data.delimiter in '"\r\n':
         raise ParamsError(

@@ -58,7 +58,10 @@ def split_by_hash(values: Sequence[pa.Array], split: HashSplit) -> np.ndarray:
     """
     if not values:
         raise ParamsError("data.split.key: names no column. Expected at least one, or no key.")
-    texts = pc.binary_join_element_wise(*values, _SEPARATOR, null_handling="replace", null_replacement=b"")
+    if len(values) == 1:  # long ones, as images are, need not be copied
+        texts = pc.fill_null(values[0], b"")
+    else:
+        texts = pc.binary_join_element_wise(*values, _SEPARATOR, null_handling="replace", null_replacement=b"")
     mixed = np.fromiter(map(zlib.crc32, texts.to_numpy(zero_copy_only=False)), np.uint64, len(texts))
     # CRC is linear, so neighbouring keys have related checksums: the finalizer breaks every relation.
     mixed += np.uint64(0x9E3779B97F4A7C15)

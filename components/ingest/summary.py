@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+_NOUNS = {"integer": "integer", "number": "number", "string": "string", "bytes": "image"}
 _FEW = 0.01
 """Columns with a value in a smaller fraction of the examples are named."""
 
@@ -16,21 +17,51 @@ def summary(report: Mapping[str, Any]) -> str:
     num_examples = sum(report["num_examples"].values())
     num_files = len(report["by_file"])
     kinds = Counter(kind for name, kind in report["columns"].items() if name not in report["empty_columns"])
-    shown_kinds = ", ".join(_plural(kinds[kind], kind) for kind in ("integer", "number", "string") if kinds[kind])
+    shown_kinds = ", ".join(_plural(kinds[kind], _NOUNS[kind]) for kind in _NOUNS if kinds[kind])
     read = f"{_plural(report['num_records_in'], 'record')} in {_plural(num_files, 'file')}"
     lines = [
         f"{read} → {_plural(num_examples, 'example')} ({splits}), {_plural(report['num_rejects'], 'reject')}",
-        f"{_plural(sum(kinds.values()), 'column')} ({shown_kinds}), label {report['label']}",
+        f"{_plural(sum(kinds.values()), 'column')} ({shown_kinds}), {_label(report['label'])}",
     ]
+    if "encodings" in report:
+        lines.append(f"encodings found: {_encodings(report['encodings'])}")
     if report["empty_columns"]:
         lines.append(f"no value at all, left out: {', '.join(report['empty_columns'])}")
     few = {name: count for name, count in report["num_values"].items() if 0 < count < _FEW * num_examples}
     if few:
         lines.append(f"hardly any value: {', '.join(f'{name} ({count:,})' for name, count in few.items())}")
+    if "images" in report:
+        lines += _image_lines(report["images"])
     if report["num_rejects"]:
         rules = ", ".join(f"{rule} {count:,}" for rule, count in report["by_rule"].items())
         lines.append(f"rejects by rule: {rules}; rejects.csv names file, line, column and value")
     return "\n".join(lines)
+
+
+def _label(label: str | None) -> str:
+    return "no label" if label is None else f"label {label}"
+
+
+def _encodings(by_file: Mapping[str, str]) -> str:
+    """As `utf-8 (3 files), cp1252 (data/x.csv)`."""
+    files: dict[str, list[str]] = {}
+    for file, encoding in by_file.items():
+        files.setdefault(encoding, []).append(file)
+    return ", ".join(
+        f"{encoding} ({names[0] if len(names) == 1 else _plural(len(names), 'file')})" for encoding, names in files.items()
+    )
+
+
+def _image_lines(images: Mapping[str, Any]) -> list[str]:
+    lines = []
+    if images["num_converted"]:
+        reasons = ", ".join(f"{name} {count:,}" for name, count in images["num_converted"].items())
+        lines.append(f"images written anew: {reasons}")
+    if images["num_copies"]:
+        lines.append(f"copies of earlier images: {images['num_copies']:,}")
+    if images["ignored_files"]:
+        lines.append(f"no images, ignored: {_plural(images['ignored_files'], 'file')}")
+    return lines
 
 
 def _plural(count: int, noun: str) -> str:

@@ -78,6 +78,7 @@ class TypedSource(ABC):
     keep_nan: frozenset[str]
     malformed: Sequence[Malformed] = ()
     unit: Literal["line", "row"] = "row"
+    measured: frozenset[str] = frozenset()
 
     @property
     @abstractmethod
@@ -96,14 +97,15 @@ class TypedSource(ABC):
     def locate(self, indices: Sequence[int]) -> Iterator[Located]:
         """See `source.Source`; `line` is the row, from 1, and `text` a JSON object."""
         remaining = list(reversed(indices))
-        for block in self.blocks():
+        shown = [name for name in self.header if self.kinds[name] != "bytes"]
+        for block in self.blocks(shown):
             texts = None
             while remaining and remaining[-1] < block.first_row + block.num_records:
                 if texts is None:
-                    texts = {name: as_text(block.columns[name]) for name in self.header}
+                    texts = {name: as_text(block.columns[name]) for name in shown}
                 index = remaining.pop()
                 fields = {name: column[index - block.first_row].as_py() for name, column in texts.items()}
                 text = json.dumps(fields, ensure_ascii=False)
-                yield Located(index + 1, [field or "" for field in fields.values()], text)
+                yield Located(index + 1, [fields.get(name) or "" for name in self.header], text)
             if not remaining:
                 return

@@ -70,7 +70,8 @@ def test_split_files():
         (
             {"path": "other.csv", "encoding": "utf9"},
             ParamsError,
-            "data.encoding: no encoding 'utf9'. Expected a name that Python knows, as utf-8, cp1252 or utf-16.",
+            "data.encoding: no encoding 'utf9'. Expected a name that Python knows, as utf-8, cp1252 or utf-16, or "
+            "auto to find it.",
         ),
         (
             {"path": "other.csv", "delimiter": '"'},

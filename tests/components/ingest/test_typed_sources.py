@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.errors import UserError
-from components.ingest import npz_source, parquet_source
+from components.ingest import array_source, parquet_source
 from components.ingest.npz_source import NpzSource
 from components.ingest.parquet_source import ParquetSource
 from components.ingest.source import Located
@@ -90,7 +90,7 @@ def test_npz_types(values, kind, found):
     assert columns(made) == {"x": found}
 
 
-@pytest.mark.parametrize(("source_class", "module"), [(ParquetSource, parquet_source), (NpzSource, npz_source)])
+@pytest.mark.parametrize(("source_class", "module"), [(ParquetSource, parquet_source), (NpzSource, array_source)])
 def test_blocks_do_not_matter(monkeypatch, source_class, module):
     numbers, texts = np.arange(1000), np.array([f"text {number}" for number in range(1000)])
     path = Path("x.file")
@@ -180,12 +180,12 @@ class Trap:
         (
             {"images": np.zeros((2, 28, 28)), "label": np.arange(2)},
             "x.npz: array 'images' is of the shape (2, 28, 28). Expected one dimension, with a value a record. "
-            "Save its columns as arrays of their own, or leave it out of the file.",
+            "Name it in data.images if it holds images, save its columns as arrays of their own, or leave it out.",
         ),
         (
             {"x": np.array(1)},
             "x.npz: array 'x' is of the shape (). Expected one dimension, with a value a record. "
-            "Save its columns as arrays of their own, or leave it out of the file.",
+            "Name it in data.images if it holds images, save its columns as arrays of their own, or leave it out.",
         ),
         (
             {"x": np.arange(2), "y": np.arange(1000)},
