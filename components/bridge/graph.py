@@ -27,20 +27,23 @@ def _ingest(job: Job, channels: Channels) -> list[BaseComponent]:
 
 def _validate(job: Job, channels: Channels) -> list[BaseComponent]:
     from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
-    from tfx.components.statistics_gen.component import StatisticsGen
 
     from components.validate.example_validator import ExampleValidator
+    from components.validate.measured import Columns
     from components.validate.schema_gen import SchemaGen
+    from components.validate.statistics_gen import StatisticsGen
 
+    data = job.params.data
+    columns = Columns(data.label, tuple(data.image_columns), tuple(data.text_columns))
     schema: Any
     if job.reviewed_schema is not None:
         schema = ImportSchemaGen(schema_file=str(job.schema_file))
         # With the schema, codes that it calls categorical are counted by value, as strings are.
-        statistics = StatisticsGen(examples=channels["examples"], schema=schema.outputs["schema"])
+        statistics = StatisticsGen(examples=channels["examples"], columns=columns, schema=schema.outputs["schema"])
         first = [schema, statistics]
     else:
-        statistics = StatisticsGen(examples=channels["examples"])
-        schema = SchemaGen(statistics=statistics.outputs["statistics"], label=job.params.data.label)
+        statistics = StatisticsGen(examples=channels["examples"], columns=columns)
+        schema = SchemaGen(statistics=statistics.outputs["statistics"], columns=columns)
         first = [statistics, schema]
     validator = ExampleValidator(
         statistics=statistics.outputs["statistics"],

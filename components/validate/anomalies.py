@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 
-from components.examples_table import read_table
+from components.validate.batches import first_values, read_batches
 
 _FIXES = {
     "ENUM_TYPE_UNEXPECTED_STRING_VALUES": "mend the values, or add them to the feature's string_domain in the schema",
@@ -18,8 +19,10 @@ _FIXES = {
     "SCHEMA_MISSING_COLUMN": "bring the column back, or delete the feature from the schema",
     "FEATURE_TYPE_LOW_FRACTION_PRESENT": "fill the gaps, or lower the feature's presence.min_fraction in the schema",
     "FEATURE_TYPE_LOW_NUMBER_PRESENT": "fill the gaps, or lower the feature's presence.min_count in the schema",
+    "DOMAIN_INVALID_FOR_TYPE": "give the feature the domain of what it holds: image_domain {}, natural_language_domain {}, …",
     "FEATURE_TYPE_NOT_PRESENT": "bring the values back, or set the feature's lifecycle_stage: DEPRECATED in the schema",
 }
+MAX_SHOWN_CHARS = 200
 _DEFAULT_FIX = "mend the data, or widen the feature's domain in the schema"
 
 
@@ -43,23 +46,20 @@ def collect(
     anomalies: anomalies_pb2.Anomalies, schema: schema_pb2.Schema, split: str, examples: Path, num_shown: int
 ) -> list[Anomaly]:
     """The anomalies of one split with up to `num_shown` offending examples each, sorted by feature."""
+    offending = _offending(sorted(anomalies.anomaly_info), schema, split, examples, num_shown)
     rows = []
-    if anomalies.anomaly_info:
-        table = read_table(examples, split)
-        features = {feature.name: feature for feature in schema.feature}
-        domains = {domain.name: set(domain.value) for domain in schema.string_domain}
-        for name, info in sorted(anomalies.anomaly_info.items()):
-            reasons = [anomalies_pb2.AnomalyInfo.Type.Name(reason.type) for reason in info.reason]
-            rows.append(
-                Anomaly(
-                    feature=name,
-                    split=split,
-                    what=info.short_description,
-                    how_much=info.description,
-                    fix="; ".join(dict.fromkeys(_FIXES.get(reason, _DEFAULT_FIX) for reason in reasons)),
-                    offending=offending_examples(table, name, features.get(name), domains, num_shown),
-                )
+    for name, info in sorted(anomalies.anomaly_info.items()):
+        reasons = [anomalies_pb2.AnomalyInfo.Type.Name(reason.type) for reason in info.reason]
+        rows.append(
+            Anomaly(
+                feature=name,
+                split=split,
+                what=info.short_description,
+                how_much=info.description,
+                fix="; ".join(dict.fromkeys(_FIXES.get(reason, _DEFAULT_FIX) for reason in reasons)),
+                offending=offending[name],
             )
+        )
     if anomalies.HasField("dataset_anomaly_info"):
         info = anomalies.dataset_anomaly_info
         rows.append(
@@ -68,23 +68,57 @@ def collect(
     return rows
 
 
+def _offending(
+    names: list[str], schema: schema_pb2.Schema, split: str, examples: Path, num_shown: int
+) -> dict[str, list[dict[str, Any]]]:
+    """Feature → its offending examples; reads no further than needed, a batch at a time."""
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    features = {feature.name: feature for feature in schema.feature}
+    domains = {domain.name: set(domain.value) for domain in schema.string_domain}
+    images = frozenset(name for name, feature in features.items() if feature.WhichOneof("domain_info") == "image_domain")
+    if not names or num_shown == 0:
+        return found
+    for first, batch in read_batches(examples, split):
+        for name, shown in found.items():
+            num_missing = num_shown - len(shown)
+            shown.extend(offending_examples(batch, name, features.get(name), domains, num_missing, first, images))
+        if all(len(shown) == num_shown for shown in found.values()):
+            break
+    return found
+
+
 def offending_examples(
-    table: pa.Table, name: str, feature: schema_pb2.Feature | None, domains: dict[str, set[str]], num_shown: int
+    table: pa.Table | pa.RecordBatch,
+    name: str,
+    feature: schema_pb2.Feature | None,
+    domains: dict[str, set[str]],
+    num_shown: int,
+    first_record: int = 0,
+    images: Collection[str] = (),
 ) -> list[dict[str, Any]]:
-    """Up to `num_shown` examples whose value of the feature `name` breaks the schema, as {record, value, example}."""
+    """Up to `num_shown` examples whose value of the feature `name` breaks the schema, as {record, value, example}.
+
+    Args:
+        table: Columns as `examples_table.decode` gives them.
+        name: The feature.
+        feature: What the schema says of it; None if it does not know it, so that every value breaks the schema.
+        domains: The schema's domains of strings.
+        num_shown: How many at most.
+        first_record: Number of the table's first record.
+        images: Features of which only the size is shown.
+    """
     if name not in table.column_names or num_shown == 0:
         return []
-    column = table.column(name).combine_chunks()
-    value = pc.list_element(pc.if_else(pc.equal(pc.list_value_length(column), 0), None, column), 0)
-    if pa.types.is_large_binary(value.type) or pa.types.is_binary(value.type):
-        value = pc.cast(value, pa.large_string(), safe=False)
+    value = first_values(table, name)
+    is_text = name not in images and (pa.types.is_large_binary(value.type) or pa.types.is_binary(value.type))
+    value = pc.cast(value, pa.large_string(), safe=False) if is_text else value
     broken = pc.is_valid(value) if feature is None else _breaks(value, feature, domains)
     indices = pc.indices_nonzero(pc.fill_null(broken, False)).to_pylist()[:num_shown]
     return [
         {
-            "record": index,
-            "value": value[index].as_py(),
-            "example": {key: _first(table.column(key)[index].as_py()) for key in table.column_names},
+            "record": first_record + index,
+            "value": _first(table.column(name)[index].as_py(), name in images),
+            "example": {key: _first(table.column(key)[index].as_py(), key in images) for key in table.column_names},
         }
         for index in indices
     ]
@@ -106,9 +140,19 @@ def _breaks(value: pa.Array, feature: schema_pb2.Feature, domains: dict[str, set
     return broken
 
 
-def _first(values: list[Any] | None) -> Any:
+def _first(values: list[Any] | None, is_image: bool) -> Any:
     value = values[0] if values else None
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    if isinstance(value, float):
+        return float(f"{value:.7g}")  # a tf.Example's floats have no more digits
+    if not isinstance(value, bytes):
+        return value
+    try:
+        text = "" if is_image else value.decode("utf-8")
+    except UnicodeDecodeError:  # an image that the schema does not know
+        is_image = True
+    if is_image:
+        return f"{len(value):,} bytes"
+    return text if len(text) <= MAX_SHOWN_CHARS else text[: MAX_SHOWN_CHARS - 1] + "…"
 
 
 def as_text(anomalies: list[dict[str, Any]]) -> str:

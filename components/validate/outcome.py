@@ -11,6 +11,8 @@ from components.bridge.job import Job
 from components.bridge.outcome import Outcome
 from components.tfrecord import count_split
 from components.validate.anomalies import as_text
+from components.validate.contents import CONTENTS_FILE, CONTENTS_FOLDER
+from components.validate.contents_report import add_contents
 from components.validate.example_validator import ANOMALIES_FILE
 from components.validate.pictures import statistics_figures
 
@@ -30,6 +32,10 @@ def outcome(job: Job, folders: Mapping[str, Path]) -> Outcome:
     result.lines.append(f"{accounting.shown(counts)} examples of {num_features} features")
     result.figures = {f"statistics/{name}": figure for name, figure in statistics_figures(statistics).items()}
     result.files[folders["schema"]] = "schema"
+    contents = folders["statistics"] / CONTENTS_FOLDER
+    if contents.exists():
+        add_contents(result, json.loads((contents / CONTENTS_FILE).read_text(encoding="utf-8")))
+        result.files[contents] = CONTENTS_FOLDER
     anomalies = json.loads((folders["anomalies"] / ANOMALIES_FILE).read_text(encoding="utf-8"))
     result.metrics["num_anomalies"] = len(anomalies)
     result.files[folders["anomalies"] / ANOMALIES_FILE] = "anomalies"

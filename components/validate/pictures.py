@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from components.plot_style import SPLIT_COLOURS, new_figure
+from components.validate.contents import file_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,13 +20,16 @@ def statistics_figures(statistics: Mapping[str, Any]) -> dict[str, Figure]:
     """File name → picture, one a feature.
 
     Args:
-        statistics: Split → `DatasetFeatureStatistics`.
+        statistics: Split → `DatasetFeatureStatistics`. Of images and texts there is none here: what was measured of them are
+            features as others.
     """
     by_feature: dict[str, dict[str, Any]] = {}
     for split, dataset in statistics.items():
         for column in dataset.features:
+            if column.HasField("bytes_stats"):
+                continue
             by_feature.setdefault(".".join(column.path.step), {})[split] = column
-    return {f"{_safe(name)}.png": _figure(name, columns) for name, columns in sorted(by_feature.items())[:MAX_FEATURES]}
+    return {f"{file_name(name)}.png": _figure(name, columns) for name, columns in sorted(by_feature.items())[:MAX_FEATURES]}
 
 
 def _figure(name: str, columns: Mapping[str, Any]) -> Figure:
@@ -47,6 +51,7 @@ def _common(column: Any) -> Any:
 
 def _histogram(axis: Any, columns: Mapping[str, Any]) -> None:
     axis.set_ylabel("density")
+    always: list[tuple[str, float]] = []
     for split, column in columns.items():
         standard = [histogram for histogram in column.num_stats.histograms if histogram.type == 0]
         buckets = standard[0].buckets if standard else []
@@ -57,9 +62,16 @@ def _histogram(axis: Any, columns: Mapping[str, Any]) -> None:
         if heights and edges[0] < edges[-1]:
             axis.stairs(heights, edges, color=SPLIT_COLOURS.get(split), label=split, linewidth=1.5)
         elif heights:
-            axis.bar([edges[0]], [1.0], color=SPLIT_COLOURS.get(split), label=split, alpha=0.5)
+            always.append((split, edges[0]))
         else:
             axis.plot([], [], color=SPLIT_COLOURS.get(split), label=f"{split}: no values")
+    # One value has no density. The lines of several splits may lie one on the other: each is thinner than the one before.
+    for width, (split, value) in zip((9, 5, 2), always, strict=False):
+        label = f"{split}: always {value:g}"
+        whole_height = axis.get_xaxis_transform()
+        axis.plot([value] * 2, [0, 1], transform=whole_height, color=SPLIT_COLOURS.get(split), label=label, linewidth=width)
+    if len(always) == len(columns):
+        axis.set_yticks([])
 
 
 def _bars(axis: Any, columns: Mapping[str, Any]) -> None:
@@ -81,7 +93,3 @@ def _bars(axis: Any, columns: Mapping[str, Any]) -> None:
         [position + 0.4 - width / 2 for position in range(len(labels))], shown, rotation=40, ha="right", fontsize=8
     )
     axis.grid(visible=False, axis="x")
-
-
-def _safe(name: str) -> str:
-    return "".join(character if character.isalnum() or character in "-_" else "_" for character in name)

@@ -1,4 +1,4 @@
-"""TFX's SchemaGen, and what inference leaves open: the classes of an integer label."""
+"""TFX's SchemaGen, and what inference leaves open: the classes of an integer label, and what images and texts are."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from tfx.components.schema_gen import component, executor
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts, standard_component_specs
 
+from components.validate.measured import IMAGE_RANGES, TEXT_RANGES, Columns, Range
+
 MAX_INTEGER_CLASSES = 100
 """An integer label with a wider range is taken for a number to predict, as TFDV takes strings with more values for text."""
 
 
 class SchemaGenExecutor(executor.Executor):
-    """Infers the schema from the statistics of every split, then completes the label's domain."""
+    """Infers the schema from the statistics of every split, then completes it."""
 
     def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
         super().Do(input_dict, output_dict, exec_properties)
@@ -24,39 +26,88 @@ class SchemaGenExecutor(executor.Executor):
         schema = tfdv.load_schema_text(str(path))
         statistics = Path(artifact_utils.get_single_uri(input_dict["statistics"]))
         splits = [tfdv.load_stats_binary(str(file)) for file in sorted(statistics.glob("Split-*/FeatureStats.pb"))]
-        complete_label(schema, exec_properties["label"], splits)
+        columns = Columns.from_json(exec_properties["columns"])
+        complete_label(schema, columns.label, splits)
+        complete_contents(schema, columns, splits)
         tfdv.write_schema_text(schema, str(path))
 
 
-def complete_label(schema: Any, label: str, statistics: list[Any]) -> None:
+def complete_label(schema: Any, label: str | None, statistics: list[Any]) -> None:
     """Gives an integer label of at most MAX_INTEGER_CLASSES values its domain, in place.
 
     Args:
         schema: `schema_pb2.Schema`.
-        label: The label's name.
+        label: The label's name; None if there is none.
         statistics: `DatasetFeatureStatisticsList` of every split, so that a class that is rare in one is not missed.
     """
     for feature in schema.feature:
         if feature.name != label or feature.WhichOneof("domain_info") or feature.type != 2:  # INT
             continue
-        numbers = [
-            column.num_stats
-            for split in statistics
-            for column in split.datasets[0].features
-            if list(column.path.step) == [label]
-        ]
+        numbers = _numbers(label, statistics)
+        if not numbers:
+            continue
         low, high = int(min(n.min for n in numbers)), int(max(n.max for n in numbers))
         if high - low < MAX_INTEGER_CLASSES:
             feature.int_domain.min = low
             feature.int_domain.max = high
 
 
+def complete_contents(schema: Any, columns: Columns, statistics: list[Any]) -> None:
+    """Says of images and texts what they are, and gives the numbers measured of them their ranges, in place.
+
+    A range begins at the least that is sound, an image that shows something and a text that has words, unless the data already
+    has less: what is inferred takes the data that it was inferred from.
+
+    Args:
+        schema: `schema_pb2.Schema`.
+        columns: Which they are.
+        statistics: `DatasetFeatureStatisticsList` of every split.
+    """
+    features = {feature.name: feature for feature in schema.feature}
+    for names, domain, ranges in (
+        (columns.images, "image_domain", IMAGE_RANGES),
+        (columns.texts, "natural_language_domain", TEXT_RANGES),
+    ):
+        for name in names:
+            if name in features:
+                getattr(features[name], domain).SetInParent()
+            for suffix, limits in ranges.items():
+                if f"{name}_{suffix}" in features:
+                    _limit(features[f"{name}_{suffix}"], limits, statistics)
+
+
+def _limit(feature: Any, limits: Range, statistics: list[Any]) -> None:
+    least, most = limits
+    numbers = _numbers(feature.name, statistics)
+    if not numbers:
+        return
+    least = least if min(number.min for number in numbers) >= least else 0
+    if feature.type == 2:  # INT
+        feature.int_domain.min = int(least)
+        if most is not None:
+            feature.int_domain.max = int(most)
+    else:
+        feature.float_domain.min = least
+        if most is not None:
+            feature.float_domain.max = most
+
+
+def _numbers(name: str | None, statistics: list[Any]) -> list[Any]:
+    """The numeric statistics of a feature, one a split that has values of it."""
+    return [
+        column.num_stats
+        for split in statistics
+        for column in split.datasets[0].features
+        if list(column.path.step) == [name] and column.num_stats.common_stats.num_non_missing
+    ]
+
+
 class SchemaGenSpec(component_spec.ComponentSpec):
-    """SchemaGen's spec and the label's name."""
+    """SchemaGen's spec, the label, and which columns hold images and texts."""
 
     PARAMETERS = {
         **standard_component_specs.SchemaGenSpec.PARAMETERS,
-        "label": component_spec.ExecutionParameter(type=str),
+        "columns": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = standard_component_specs.SchemaGenSpec.INPUTS
     OUTPUTS = standard_component_specs.SchemaGenSpec.OUTPUTS
@@ -68,12 +119,12 @@ class SchemaGen(component.SchemaGen):
     SPEC_CLASS = SchemaGenSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(SchemaGenExecutor)
 
-    def __init__(self, statistics: types.BaseChannel, label: str) -> None:
+    def __init__(self, statistics: types.BaseChannel, columns: Columns) -> None:
         spec = SchemaGenSpec(
             statistics=statistics,
             infer_feature_shape=0,
             exclude_splits="[]",
-            label=label,
+            columns=columns.to_json(),
             schema=types.Channel(type=standard_artifacts.Schema),
         )
         base_component.BaseComponent.__init__(self, spec=spec)

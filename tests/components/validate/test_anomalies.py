@@ -58,6 +58,37 @@ def test_no_more_are_shown_than_asked_for() -> None:
     assert offending_examples(TABLE, "mass", FEATURES["mass"], DOMAINS, 0) == []
 
 
+def test_of_images_only_the_size_is_shown_and_long_texts_are_cut() -> None:
+    columns = {
+        "image": pa.array([[b"BMP, which may be text"], [b"x" * 1234]], pa.list_(pa.binary())),
+        "unknown": pa.array([[b"\x89PNG"], [b"\xff\xd8"]], pa.list_(pa.binary())),
+        "text": pa.array([[b"y" * 300], [b"z"]], pa.list_(pa.binary())),
+        "contrast": pa.array([[0.1], [0.2]], pa.list_(pa.float32())),
+    }
+    found = offending_examples(pa.record_batch(columns), "unknown", None, {}, 5, first_record=100, images={"image"})
+    assert found == [
+        {
+            "record": 100,
+            "value": "4 bytes",
+            "example": {"image": "22 bytes", "unknown": "4 bytes", "text": "y" * 199 + "…", "contrast": 0.1},
+        },
+        {
+            "record": 101,
+            "value": "2 bytes",
+            "example": {"image": "1,234 bytes", "unknown": "2 bytes", "text": "z", "contrast": 0.2},
+        },
+    ]
+    (missing,) = offending_examples(
+        pa.table({"image": pa.array([None, [b"\xff"]], pa.list_(pa.binary()))}),
+        "image",
+        text_format.Parse('name: "image" type: BYTES image_domain {} presence { min_fraction: 1 }', schema_pb2.Feature()),
+        {},
+        5,
+        images={"image"},
+    )
+    assert missing == {"record": 0, "value": None, "example": {"image": None}}
+
+
 def test_the_table_reads_well() -> None:
     anomaly = {
         "feature": "island",
