@@ -15,7 +15,7 @@ import tensorflow_model_analysis as tfma
 from numpy.typing import NDArray
 
 from components.errors import AccountingError
-from components.evaluate.eval_config import TFMA_CLASSES
+from components.evaluate.eval_config import tfma_classes
 from components.evaluate.metrics import METRICS
 from components.evaluate.model_info import ModelInfo
 from components.evaluate.predictions import Predictions
@@ -70,7 +70,7 @@ def check_agreement(
 def _blessing(
     model: ModelInfo, predictions: Predictions, params: EvaluateParams, found: dict[str, float], blessing: Path
 ) -> tuple[bool | None, list[str]]:
-    judged = [name for name in params.thresholds if name in TFMA_CLASSES[model.kind]]
+    judged = [name for name in params.thresholds if name in tfma_classes(model)]
     if not judged:
         return None, []
     exact = {name: METRICS[model.kind][name].value(predictions.labels, predictions.outputs) for name in judged}
@@ -92,10 +92,22 @@ def _meets(value: float, params: EvaluateParams, name: str) -> bool:
 
 def _as_tfma_sees_it(model: ModelInfo, predictions: Predictions) -> dict[str, float]:
     values = {}
-    for name in TFMA_CLASSES[model.kind]:
-        outputs = bucketed(predictions.outputs) if name in {"auc", "auc_pr"} else predictions.outputs
+    for name in tfma_classes(model):
+        outputs = predictions.outputs
+        if name in {"auc", "auc_pr"}:
+            outputs = bucketed(outputs)
+        elif name.startswith("top_"):
+            outputs = _label_first(predictions)
         values[name] = METRICS[model.kind][name].value(predictions.labels, outputs)
     return values
+
+
+def _label_first(predictions: Predictions) -> NDArray:
+    """Probabilities with each example's class above those that are equally likely: TFMA counts all of them as at the top."""
+    outputs, labels = predictions.outputs.copy(), predictions.labels[:, None]
+    of_label = np.take_along_axis(outputs, labels, axis=1)
+    np.put_along_axis(outputs, labels, np.nextafter(of_label, np.inf), axis=1)
+    return outputs
 
 
 def bucketed(scores: NDArray) -> NDArray:

@@ -25,14 +25,14 @@ _NUM_BINS = 10
 def make_tables(model: ModelInfo, predictions: Predictions, seed: int) -> dict[str, pd.DataFrame]:
     """Name of the table → table, by the model's kind.
 
-    binary: roc, pr, calibration, confusion; multiclass: roc, pr (one class against the rest), calibration (of the likeliest
-    class), confusion, classes; regression: residuals. Curves without both classes are empty.
+    binary: roc, pr, calibration, confusion, classes; multiclass: the same, with roc and pr of one class against the rest, and
+    calibration of the likeliest class; regression: residuals. Curves without both classes are empty.
     """
     labels, outputs = predictions.labels, predictions.outputs
     if model.kind == "regression":
         return {"residuals": residuals(labels, outputs, seed)}
     names = np.array(model.class_names, dtype=object)
-    tables = {"confusion": _confusion(labels, predictions.classes, names)}
+    tables = {"confusion": _confusion(labels, predictions.classes, names), "classes": classes(predictions, names)}
     if model.kind == "binary":
         tables["roc"], tables["pr"] = roc(labels == 1, outputs), precision_recall(labels == 1, outputs)
         tables["calibration"] = calibration(labels == 1, outputs)
@@ -41,7 +41,6 @@ def make_tables(model: ModelInfo, predictions: Predictions, seed: int) -> dict[s
         tables["roc"] = _by_class(names, {each: roc(labels == each, outputs[:, each]) for each in sorted(chosen)})
         tables["pr"] = _by_class(names, {each: precision_recall(labels == each, outputs[:, each]) for each in sorted(chosen)})
         tables["calibration"] = calibration(predictions.classes == labels, outputs.max(axis=1))
-        tables["classes"] = classes(labels, outputs, names)
     return tables
 
 
@@ -89,14 +88,21 @@ def calibration(positive: NDArray[np.bool_], scores: NDArray) -> pd.DataFrame:
     )
 
 
-def classes(labels: NDArray, probabilities: NDArray, names: NDArray) -> pd.DataFrame:
-    """Columns class, num_examples, num_predicted, precision, recall, f1, auc (against the rest); NaN where undefined."""
+def classes(predictions: Predictions, names: NDArray) -> pd.DataFrame:
+    """One row a class.
+
+    Columns: class, num_examples (the support), num_predicted, precision, recall (so the accuracy within the class), f1, auc
+    (against the rest), mistaken_for (the class that its examples are wrongly predicted as most often; "" for none) and
+    num_mistaken (how often). NaN where undefined.
+    """
     import pandas as pd
 
-    predicted = probabilities.argmax(axis=1)
-    actual = np.bincount(labels, minlength=len(names))
-    guessed = np.bincount(predicted, minlength=len(names))
-    both = np.bincount(labels[labels == predicted], minlength=len(names))
+    labels, outputs = predictions.labels, predictions.outputs
+    counts = confusion_matrix(labels, predictions.classes, len(names))
+    actual, guessed, both = counts.sum(axis=1), counts.sum(axis=0), counts.diagonal().copy()
+    np.fill_diagonal(counts, 0)
+    mistaken_for, num_mistaken = counts.argmax(axis=1), counts.max(axis=1)
+    scores = np.stack([1 - outputs, outputs], axis=1) if outputs.ndim == 1 else outputs
 
     def ratio(numerator: NDArray, denominator: NDArray) -> NDArray:
         return np.divide(numerator, denominator, out=np.full(len(names), np.nan), where=denominator > 0)
@@ -109,7 +115,9 @@ def classes(labels: NDArray, probabilities: NDArray, names: NDArray) -> pd.DataF
             "precision": ratio(both, guessed),
             "recall": ratio(both, actual),
             "f1": ratio(2 * both, actual + guessed),
-            "auc": [METRICS["binary"]["auc"].value(labels == each, probabilities[:, each]) for each in range(len(names))],
+            "auc": [METRICS["binary"]["auc"].value(labels == each, scores[:, each]) for each in range(len(names))],
+            "mistaken_for": np.where(num_mistaken > 0, names[mistaken_for], ""),
+            "num_mistaken": num_mistaken,
         }
     )
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 # Not tfma.EvalConfig: TFMA 0.52 leaves its configuration out of the package, and only TFX puts it back.
+from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.errors import ParamsError
-from components.evaluate.metrics import METRICS
+from components.evaluate.metrics import TOP_K, metrics_of
 from components.evaluate.model_info import ModelInfo
 from components.params.models import EvaluateParams, Threshold
 
@@ -33,17 +34,31 @@ TFMA_CLASSES: dict[str, dict[str, str]] = {
         "calibration": "Calibration",
     },
     # TFMA's F1Score of many classes counts a class as predicted from probability 0.5 on, not the likeliest: no macro_f1.
-    "multiclass": {"accuracy": "SparseCategoricalAccuracy", "log_loss": "SparseCategoricalCrossentropy"},
+    "multiclass": {
+        "accuracy": "SparseCategoricalAccuracy",
+        **{f"top_{k}_accuracy": "SparseTopKCategoricalAccuracy" for k in TOP_K},
+        "log_loss": "SparseCategoricalCrossentropy",
+    },
     # TFMA has the squared correlation, but no coefficient of determination: no r2.
     "regression": {"mae": "MeanAbsoluteError", "rmse": "RootMeanSquaredError"},
 }
 """Kind → our name of a metric → TFMA's class; what is missing here is measured by ModelReport alone."""
 
+_TFMA_ARGUMENTS = {f"top_{k}_accuracy": {"k": k} for k in TOP_K}
 _TFMA_PLOTS = {"binary": ["CalibrationPlot"], "multiclass": ["MultiClassConfusionMatrixPlot"], "regression": []}
 
 
-def make_eval_config(model: ModelInfo, params: EvaluateParams) -> config_pb2.EvalConfig:
-    """Metrics by the model's kind, slices overall and by `params.slices`, thresholds on the overall slice."""
+def tfma_classes(model: ModelInfo) -> dict[str, str]:
+    """Of the model's metrics those that TFMA measures too: our name → TFMA's class."""
+    return {name: class_name for name, class_name in TFMA_CLASSES[model.kind].items() if name in metrics_of(model)}
+
+
+def make_eval_config(model: ModelInfo, params: EvaluateParams, many_valued: Collection[str] = ()) -> config_pb2.EvalConfig:
+    """Metrics by the model's kind, slices overall and by `params.slices`, thresholds on the overall slice.
+
+    TFMA makes a slice of every value, so slices by `many_valued` columns, which ModelReport divides into ranges, are left out.
+    """
+    slices = [columns for columns in params.slices if not set(columns) & set(many_valued)]
     config = config_pb2.EvalConfig(
         model_specs=[
             config_pb2.ModelSpec(
@@ -53,24 +68,25 @@ def make_eval_config(model: ModelInfo, params: EvaluateParams) -> config_pb2.Eva
                 preprocessing_function_names=[LABELS_FUNCTION],
             )
         ],
-        slicing_specs=[config_pb2.SlicingSpec(), *(config_pb2.SlicingSpec(feature_keys=columns) for columns in params.slices)],
-        metrics_specs=[config_pb2.MetricsSpec(metrics=list(_metric_configs(model.kind, params)))],
+        slicing_specs=[config_pb2.SlicingSpec(), *(config_pb2.SlicingSpec(feature_keys=columns) for columns in slices)],
+        metrics_specs=[config_pb2.MetricsSpec(metrics=list(_metric_configs(model, params)))],
     )
     config.options.include_default_metrics.value = False
     return config
 
 
-def _metric_configs(kind: str, params: EvaluateParams) -> Iterable[config_pb2.MetricConfig]:
+def _metric_configs(model: ModelInfo, params: EvaluateParams) -> Iterable[config_pb2.MetricConfig]:
     yield config_pb2.MetricConfig(class_name="ExampleCount")
-    for name, class_name in TFMA_CLASSES[kind].items():
-        metric = config_pb2.MetricConfig(class_name=class_name, config=json.dumps({"name": name}))
+    for name, class_name in tfma_classes(model).items():
+        arguments = {"name": name, **_TFMA_ARGUMENTS.get(name, {})}
+        metric = config_pb2.MetricConfig(class_name=class_name, config=json.dumps(arguments))
         if name in params.thresholds:
             # Not metric.threshold: that one would hold for every slice too.
             metric.per_slice_thresholds.add(
                 slicing_specs=[config_pb2.SlicingSpec()], threshold=_tfma_threshold(params.thresholds[name])
             )
         yield metric
-    for class_name in _TFMA_PLOTS[kind]:
+    for class_name in _TFMA_PLOTS[model.kind]:
         yield config_pb2.MetricConfig(class_name=class_name)
 
 
@@ -83,12 +99,16 @@ def _tfma_threshold(threshold: Threshold) -> config_pb2.MetricThreshold:
     return config_pb2.MetricThreshold(value_threshold=bounds)
 
 
-def check_params(model: ModelInfo, params: EvaluateParams, columns: Iterable[str]) -> None:
+_CONTENTS = {"image_domain": "images", "natural_language_domain": "texts"}
+
+
+def check_params(model: ModelInfo, params: EvaluateParams, schema: schema_pb2.Schema) -> None:
     """Checks what only the model and the schema can tell: names of metrics and of columns.
 
     Raises: ParamsError, listing every mistake.
     """
-    metrics, columns = list(METRICS[model.kind]), sorted(columns)
+    metrics, columns = list(metrics_of(model)), sorted(feature.name for feature in schema.feature)
+    contents = {each.name: _CONTENTS.get(each.WhichOneof("domain_info") or "") for each in schema.feature}
     problems = [
         f"evaluate.thresholds.{name}: a {model.kind} model has no such metric{_did_you_mean(name, metrics)} "
         f"Known: {', '.join(metrics)}."
@@ -104,8 +124,20 @@ def check_params(model: ModelInfo, params: EvaluateParams, columns: Iterable[str
             for name in names
             if name not in columns
         ]
+        problems += [
+            f"evaluate.slices.{index}: column '{name}' holds {contents[name]}, hardly two of them alike. "
+            f"Expected a column of few values or of numbers{_measured(name, columns)}."
+            for name in names
+            if contents.get(name)
+        ]
     if problems:
         raise ParamsError("\n".join(problems))
+
+
+def _measured(column: str, columns: Iterable[str]) -> str:
+    """What ingest measured of an image or a text."""
+    names = [name for name in columns if name.startswith(f"{column}_")]
+    return f", such as {', '.join(names)}" if names else ""
 
 
 def _did_you_mean(found: str, known: Iterable[str]) -> str:

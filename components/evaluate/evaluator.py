@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow_data_validation as tfdv
+from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import types
 from tfx.components.evaluator import executor
 from tfx.dsl.components.base import base_beam_component, executor_spec
@@ -14,8 +15,10 @@ from tfx.utils import json_utils, proto_utils
 
 from components.evaluate.eval_config import check_params, make_eval_config
 from components.evaluate.model_info import read_model_info
-from components.evaluate.predictions import TEST_SPLIT, count_test_records
+from components.evaluate.predictions import TEST_SPLIT, count_test_records, read_columns
+from components.evaluate.slices import many_valued
 from components.params.models import EvaluateParams
+from components.saved_model import import_libraries
 
 NOT_JUDGED = "NOT_JUDGED"
 """In the blessing's folder where TFMA had no threshold to judge by, in place of TFX's BLESSED and NOT_BLESSED."""
@@ -29,16 +32,26 @@ class EvaluatorExecutor(executor.Executor):
 
         Raises:
             ParamsError: evaluate.thresholds or evaluate.slices name what is not there.
-            UserError: The test split is empty.
+            UserError: The test split is empty; a column of slices holds several values.
+            TensorlineError: model.json asks for a module that it may not have.
         """
         params = EvaluateParams.model_validate_json(exec_properties["params"])
         model = read_model_info(Path(artifact_utils.get_single_uri(input_dict["model"])))
         (schema_file,) = Path(artifact_utils.get_single_uri(input_dict["schema"])).iterdir()
-        check_params(model, params, [feature.name for feature in tfdv.load_schema_text(str(schema_file)).feature])
-        count_test_records(Path(artifact_utils.get_single_uri(input_dict["examples"])))
+        schema = tfdv.load_schema_text(str(schema_file))
+        check_params(model, params, schema)
+        examples = Path(artifact_utils.get_single_uri(input_dict["examples"]))
+        count_test_records(examples)
+        numeric = [
+            each.name
+            for each in schema.feature
+            if each.type != schema_pb2.BYTES and any(each.name in spec for spec in params.slices)
+        ]
+        config = make_eval_config(model, params, many_valued(read_columns(examples, schema, numeric)) if numeric else ())
+        import_libraries(model.libraries)
         properties = {
             **exec_properties,
-            standard_component_specs.EVAL_CONFIG_KEY: proto_utils.proto_to_json(make_eval_config(model, params)),
+            standard_component_specs.EVAL_CONFIG_KEY: proto_utils.proto_to_json(config),
             standard_component_specs.EXAMPLE_SPLITS_KEY: json_utils.dumps([TEST_SPLIT]),
         }
         super().Do(input_dict, output_dict, properties)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from components.errors import TensorlineError
 from components.evaluate.bootstrap import bootstrap, interval
-from components.evaluate.metrics import METRICS, Metric
+from components.evaluate.metrics import Metric, metrics_of
 from components.evaluate.model_info import ModelInfo
 from components.evaluate.predictions import Predictions
 from components.evaluate.slices import Slice
@@ -58,7 +58,7 @@ def key_metric_of(model: ModelInfo) -> Metric:
 
     Raises: TensorlineError if the recipe names one that its kind of model doesn't have, or that has no better direction.
     """
-    metrics = {name: metric for name, metric in METRICS[model.kind].items() if metric.better is not None}
+    metrics = {name: metric for name, metric in metrics_of(model).items() if metric.better is not None}
     if model.key_metric not in metrics:
         raise TensorlineError(
             f"model.json: key_metric: a {model.kind} model has no '{model.key_metric}' to be judged by. "
@@ -108,7 +108,7 @@ def why_incomparable(model: ModelInfo, champion: ModelInfo) -> str | None:
 
 def _measure(model: ModelInfo, predictions: Predictions, params: EvaluateParams, seed: tuple[int, ...]) -> Measurement:
     labels, outputs = predictions.labels, predictions.outputs
-    values = {name: metric.value(labels, outputs) for name, metric in METRICS[model.kind].items()}
+    values = {name: metric.value(labels, outputs) for name, metric in metrics_of(model).items()}
     key_metric = key_metric_of(model)
     bounds = None
     if not math.isnan(values[key_metric.name]):

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from components.evaluate.model_info import ModelInfo
 
 Floats = NDArray[np.float64]
 Estimator = Callable[[Floats], Floats]
@@ -32,6 +35,7 @@ class Metric:
         estimator: Makes the estimator from labels [N] (class ids, or numbers) and outputs (binary: score [N]; multiclass:
             probabilities [N, C]; regression: prediction [N]).
         undefined: Why the value may be missing.
+        min_classes: Of fewer classes, the metric says nothing and is left out.
     """
 
     name: str
@@ -39,6 +43,7 @@ class Metric:
     better: Literal["higher", "lower"] | None
     estimator: Callable[[NDArray, NDArray], Estimator]
     undefined: str = "there are no examples"
+    min_classes: int = 0
 
     def value(self, labels: NDArray, outputs: NDArray) -> float:
         """The metric of all examples, each counted once; NaN if it is undefined."""
@@ -144,6 +149,20 @@ def _multiclass_log_loss(labels: NDArray, probabilities: NDArray) -> Estimator:
     return _mean(-np.log(np.clip(of_label, _EPSILON, 1 - _EPSILON)))
 
 
+def _top_k(k: int) -> Callable[[NDArray, NDArray], Estimator]:
+    """Share of the examples whose class is among the k likeliest; of equally likely classes the first counts as likelier, as
+    in argmax, so that a model that can't tell classes apart gains nothing by it (`tf.math.in_top_k` takes all of them).
+    """
+
+    def make(labels: NDArray, probabilities: NDArray) -> Estimator:
+        of_label = np.take_along_axis(probabilities, labels[:, None], axis=1)
+        before = np.arange(probabilities.shape[1]) < labels[:, None]
+        rank = ((probabilities > of_label) | ((probabilities == of_label) & before)).sum(axis=1)
+        return _mean(rank < k)
+
+    return make
+
+
 def _macro_f1(labels: NDArray, probabilities: NDArray) -> Estimator:
     """Mean F1 over the classes that stand among labels or predictions, each class alike."""
     num_classes = probabilities.shape[1]
@@ -180,6 +199,9 @@ def _r2(labels: NDArray, predictions: NDArray) -> Estimator:
     return estimate
 
 
+TOP_K = (3, 5)
+"""`top_3_accuracy` is for 6 classes and more, `top_5_accuracy` for 10 and more."""
+
 _NO_POSITIVE = "no example is of the second class"
 _NO_PREDICTED = "no example is predicted as of the second class"
 
@@ -197,6 +219,11 @@ _METRICS: dict[str, list[Metric]] = {
     ],
     "multiclass": [
         Metric("accuracy", "Accuracy", "higher", lambda labels, outputs: _mean(outputs.argmax(axis=1) == labels)),
+        *(
+            # Half of the classes at most: top 3 of 4 is nearly everything.
+            Metric(f"top_{k}_accuracy", f"Top-{k} accuracy", "higher", _top_k(k), min_classes=2 * k)
+            for k in TOP_K
+        ),
         Metric("macro_f1", "Macro F1", "higher", _macro_f1),
         Metric("log_loss", "Log loss", "lower", _multiclass_log_loss),
     ],
@@ -210,3 +237,8 @@ _METRICS: dict[str, list[Metric]] = {
 
 METRICS: dict[str, dict[str, Metric]] = {kind: {each.name: each for each in metrics} for kind, metrics in _METRICS.items()}
 """Kind of model → name → metric, in the order of the reports."""
+
+
+def metrics_of(model: ModelInfo) -> dict[str, Metric]:
+    """Name → metric: those of the model's kind that its number of classes allows."""
+    return {name: each for name, each in METRICS[model.kind].items() if len(model.class_names) >= each.min_classes}

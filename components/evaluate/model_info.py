@@ -8,12 +8,21 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from components.errors import TensorlineError
-
-MODEL_FILE = "model.json"
+from components.saved_model import MODEL_FILE
 
 
 class ModelInfo(BaseModel):
-    """The part of model.json that evaluation reads; class_names are empty for a regression."""
+    """The part of model.json that evaluation reads.
+
+    Attributes:
+        kind: What is predicted.
+        key_metric: What the model is judged by.
+        class_names: In the order of the outputs; empty for a regression.
+        label: The raw label column.
+        digest: Of the weights and the transform graph.
+        inputs: Raw column → what it holds; empty for a model that an earlier version trained.
+        libraries: Modules to import before the SavedModel is loaded.
+    """
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
 
@@ -22,6 +31,12 @@ class ModelInfo(BaseModel):
     class_names: list[str]
     label: str
     digest: str
+    inputs: dict[str, Literal["number", "string", "image", "text"]] = {}
+    libraries: list[str] = []
+
+    def inputs_of(self, *kinds: str) -> list[str]:
+        """Names of the raw columns of these kinds."""
+        return [name for name, kind in self.inputs.items() if kind in kinds]
 
 
 def read_model_info(model: Path) -> ModelInfo:

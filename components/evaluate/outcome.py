@@ -9,7 +9,7 @@ from pathlib import Path
 from components.bridge.job import Job
 from components.bridge.outcome import Outcome
 from components.evaluate.model_info import read_model_info
-from components.evaluate.report import METRICS_FILE, PAGE_FILE, VERDICT_FILE
+from components.evaluate.report import METRICS_FILE, PAGE_FILE, RIGHT_EXAMPLES, VERDICT_FILE, WRONG_EXAMPLES
 
 
 def outcome(job: Job, folders: Mapping[str, Path]) -> Outcome:
@@ -25,12 +25,15 @@ def outcome(job: Job, folders: Mapping[str, Path]) -> Outcome:
     else:
         interval = f" [{low:.4f}, {high:.4f}]" if low is not None and high is not None else ""
         headline = f"{key} {value:.4f}{interval} on {metrics['num_examples']:,} test examples"
+    # MLflow shows pictures and tables, so what the model got wrong can be seen beside the model.
+    shown = [report / PAGE_FILE]
+    shown += [path for name in (WRONG_EXAMPLES, RIGHT_EXAMPLES) for path in sorted(report.glob(f"{name}.*"))]
     decision = "promote" if verdict["promote"] else "refuse"
     return Outcome(
         lines=[headline, f"{decision}: {verdict['reason']}", f"report: artifacts/{job.name}/report/{PAGE_FILE}"],
         metrics=numbers,
         model_metrics={f"test_{name}": value for name, value in numbers.items()},
         files={report: "report"},
-        model_files={report / PAGE_FILE: "report"},
+        model_files=dict.fromkeys(shown, "report"),
         tags={"tensorline.verdict": decision, "tensorline.reason": verdict["reason"]},
     )

@@ -90,7 +90,7 @@ def _roc(tables: dict[str, pd.DataFrame], overall: Measurement, key_metric: Metr
     axes.plot([0, 1], [0, 1], color=_GREY, linestyle=":", label="chance")
     for colour, (name, part) in zip(COLOURS, _curves(table), strict=False):
         area = overall.values["auc"] if name is None else tables["classes"].set_index("class")["auc"][name]
-        label = f"AUC {area:.3f}" if name is None else f"{_short(name)}, AUC {area:.3f}"
+        label = f"AUC {area:.3f}" if name is None else f"{short(name)}, AUC {area:.3f}"
         if name is None and key_metric.name == "auc" and overall.low is not None:
             label += f" ({overall.low:.3f} to {overall.high:.3f})"
         axes.plot(part["fpr"], part["tpr"], color=colour, label=label)
@@ -102,7 +102,7 @@ def _roc(tables: dict[str, pd.DataFrame], overall: Measurement, key_metric: Metr
 def _precision_recall(table: pd.DataFrame, overall: Measurement, base_rate: float) -> Figure:
     figure, axes = _axes("Precision and recall", "Recall", "Precision")
     for colour, (name, part) in zip(COLOURS, _curves(table), strict=False):
-        label = _short(name) if name is not None else f"area {overall.values['auc_pr']:.3f}"
+        label = short(name) if name is not None else f"area {overall.values['auc_pr']:.3f}"
         axes.step(part["recall"], part["precision"], where="pre", color=colour, label=label)
     if "class" not in table:
         axes.axhline(base_rate, color=_GREY, linestyle=":", label=f"chance {base_rate:.3f}")
@@ -113,7 +113,7 @@ def _precision_recall(table: pd.DataFrame, overall: Measurement, base_rate: floa
 
 def _calibration(table: pd.DataFrame, model: ModelInfo) -> Figure:
     if model.kind == "binary":
-        labels = (f"Mean score of '{_short(model.class_names[1])}'", f"Fraction that is '{_short(model.class_names[1])}'")
+        labels = (f"Mean score of '{short(model.class_names[1])}'", f"Fraction that is '{short(model.class_names[1])}'")
     else:
         labels = ("Mean probability of the predicted class", "Fraction predicted rightly")
     figure, axes = _axes("Calibration", *labels)
@@ -149,7 +149,7 @@ def _confusion(model: ModelInfo, predictions: Predictions) -> Figure:
     chosen = np.sort(np.argsort(-counts.sum(axis=1), kind="stable")[:_MAX_CLASSES])
     title = "Confusion" if len(chosen) == len(counts) else f"Confusion of the {len(chosen)} most frequent classes"
     counts = counts[np.ix_(chosen, chosen)]
-    names = [_short(model.class_names[each], 20) for each in chosen]
+    names = [short(model.class_names[each], 20) for each in chosen]
     size = max(4.6, 1.9 + 0.42 * len(names))
     figure, axes = _axes(title, "Predicted", "Actual", (size + 0.9, size))
     axes.grid(visible=False)
@@ -168,12 +168,12 @@ def _confusion(model: ModelInfo, predictions: Predictions) -> Figure:
 
 
 def _scores(model: ModelInfo, predictions: Predictions) -> Figure:
-    figure, axes = _axes("Scores by actual class", f"Score of '{_short(model.class_names[1])}'", "Share of the class")
+    figure, axes = _axes("Scores by actual class", f"Score of '{short(model.class_names[1])}'", "Share of the class")
     edges = np.linspace(0, 1, 41)
     for each, colour in ((0, _BLUE), (1, _ORANGE)):
         scores = predictions.outputs[predictions.labels == each]
         share = np.histogram(scores, edges)[0] / max(1, len(scores))
-        label = f"{_short(model.class_names[each])} ({len(scores):,})"
+        label = f"{short(model.class_names[each])} ({len(scores):,})"
         axes.stairs(share, edges, fill=True, color=colour, alpha=0.45, label=label)
     axes.axvline(0.5, color=_GREY, linestyle=":")
     axes.set_xlim(0, 1)
@@ -190,7 +190,7 @@ def _classes(table: pd.DataFrame) -> Figure:
         values = shown[metric].to_numpy()
         bars = axes.barh(rows + (offset - 1) * 0.26, np.nan_to_num(values), 0.24, color=colour, label=metric)
         axes.bar_label(bars, ["undefined" if np.isnan(value) else f"{value:.3f}" for value in values], padding=3, fontsize=8)
-    names = [f"{_short(name)}\n({count:,})" for name, count in zip(shown["class"], shown["num_examples"], strict=True)]
+    names = [f"{short(name)}\n({count:,})" for name, count in zip(shown["class"], shown["num_examples"], strict=True)]
     axes.set_yticks(rows, names)
     axes.set_xlim(0, 1.12)
     axes.set_xticks(np.linspace(0, 1, 6))
@@ -256,14 +256,15 @@ def _residual_histogram(predictions: Predictions) -> Figure:
 def _slice_title(part: Slice) -> str:
     width = 54 // len(part.columns)
     pairs = zip(part.columns, part.values, strict=True)
-    return ", ".join(f"{_short(column, 18)} = {_short(value, max(10, width - len(column) - 3))}" for column, value in pairs)
+    return ", ".join(f"{short(column, 18)} = {short(value, max(10, width - len(column) - 3))}" for column, value in pairs)
 
 
 def _opacity(num_points: int) -> float:
     return 0.7 if num_points <= 300 else 0.35
 
 
-def _short(name: object, width: int = _MAX_LETTERS) -> str:
+def short(name: object, width: int = _MAX_LETTERS) -> str:
+    """A name in one line of at most `width` letters, as Matplotlib takes it literally."""
     text = " ".join(str(name).split()) or "(empty)"
     text = text if len(text) <= width else text[: width - 1] + "…"
     return text.replace("$", r"\$")  # a pair of dollar signs would be read as a formula

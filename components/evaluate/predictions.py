@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from components.errors import AccountingError, UserError
 from components.evaluate.model_info import ModelInfo
 from components.examples_table import read_serialized
+from components.saved_model import load
 from components.tfrecord import count_split
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from tensorflow_metadata.proto.v0 import schema_pb2
 
 TEST_SPLIT = "test"
-SERVING_FOLDER = "Format-Serving"
+_BATCH_SIZE = 8192
+_BATCH_SIZE_OF_LARGE_INPUTS = 256
+"""What a network computes of an image or a text on its way is far larger than the record."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +68,13 @@ def predict(
     import tensorflow as tf
 
     num_records = count_test_records(examples)
-    loaded = tf.saved_model.load(str(folder / SERVING_FOLDER))
+    loaded = load(folder)
     signature = loaded.signatures["serving_default"]
     decode = _decoder(schema, columns)
     labels: list[NDArray] = []
     outputs: list[NDArray] = []
     tables: list[pa.Table] = []
-    for batch in read_serialized(examples, TEST_SPLIT):
+    for batch in read_serialized(examples, TEST_SPLIT, _batch_size(model)):
         serialized = tf.constant(batch)
         labels.append(loaded.transform_labels(serialized)["label"].numpy().reshape(-1))
         outputs.append(_outputs(signature(serialized), model, model.class_names))
@@ -93,13 +96,23 @@ def predict_as(
     """
     import tensorflow as tf
 
-    signature = tf.saved_model.load(str(folder / SERVING_FOLDER)).signatures["serving_default"]
+    signature = load(folder).signatures["serving_default"]
     outputs = [
-        _outputs(signature(tf.constant(batch)), champion, class_names) for batch in read_serialized(examples, TEST_SPLIT)
+        _outputs(signature(tf.constant(batch)), champion, class_names)
+        for batch in read_serialized(examples, TEST_SPLIT, _batch_size(champion))
     ]
     predictions = Predictions(reference.labels, np.concatenate(outputs), reference.columns)
     _check_predictions(predictions, len(reference.labels))
     return predictions
+
+
+def read_columns(examples: Path, schema: schema_pb2.Schema, columns: Sequence[str]) -> pd.DataFrame:
+    """Raw columns of the test split, as `Predictions.columns`. Raises: UserError if a column holds several values."""
+    import pyarrow as pa
+
+    decode = _decoder(schema, columns)
+    tables = [decode(batch) for batch in read_serialized(examples, TEST_SPLIT)]
+    return _single_values(pa.concat_tables(tables, promote_options="default"), columns)
 
 
 def count_test_records(examples: Path) -> int:
@@ -111,6 +124,10 @@ def count_test_records(examples: Path) -> int:
             "Expected some: enlarge data.split.test, or add data."
         )
     return num_records
+
+
+def _batch_size(model: ModelInfo) -> int:
+    return _BATCH_SIZE_OF_LARGE_INPUTS if model.inputs_of("image", "text") else _BATCH_SIZE
 
 
 def _outputs(answer: dict[str, Any], info: ModelInfo, class_names: list[str]) -> NDArray:

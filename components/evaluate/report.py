@@ -1,16 +1,19 @@
-"""Writes what ModelReport found: numbers for programs, tables for `dvc plots`, pictures and a page for people."""
+"""Writes what ModelReport found: numbers for programs, tables for `dvc plots`, pictures, examples and a page for people."""
 
 from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from components.evaluate.example_plots import example_grid, shown_probability
+from components.evaluate.examples import ExampleGroups, example_table
 from components.evaluate.measure import Measurement
-from components.evaluate.metrics import METRICS, Metric
+from components.evaluate.metrics import Metric, metrics_of
 from components.evaluate.model_info import ModelInfo
 from components.evaluate.plots import draw, save
 from components.evaluate.predictions import Predictions
@@ -25,8 +28,10 @@ VERDICT_FILE = "verdict.json"
 SLICES_FILE = "slices.csv"
 PREDICTIONS_FILE = "predictions.parquet"
 PAGE_FILE = "report.html"
+WRONG_EXAMPLES, RIGHT_EXAMPLES = "wrong_examples", "right_examples"
+"""Names of tables (.csv) and, of images, pictures (.png)."""
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
-_MAX_ROWS = 60  # of the slices in the page
+_MAX_ROWS = 60  # of the slices, and of the classes, in the page
 _DIGITS = 9
 """Significant digits in files: enough for any comparison, and the last bits of a sum don't show."""
 
@@ -44,6 +49,7 @@ class Findings:
     slices: Sequence[tuple[Slice, Measurement]]
     verdict: Verdict
     tables: dict[str, pd.DataFrame]
+    examples: ExampleGroups
 
 
 def write_report(folder: Path, findings: Findings) -> None:
@@ -52,7 +58,9 @@ def write_report(folder: Path, findings: Findings) -> None:
     _write_json(folder / METRICS_FILE, flat_metrics(findings))
     _write_json(folder / VERDICT_FILE, _rounded(findings.verdict.as_dict()))
     _write_predictions(folder / PREDICTIONS_FILE, findings)
+    examples = {WRONG_EXAMPLES: findings.examples.wrong, RIGHT_EXAMPLES: findings.examples.right}
     tables = {"slices": slice_table(findings), **findings.tables}
+    tables |= {name: example_table(groups) for name, groups in examples.items() if groups}
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=False, float_format=f"%.{_DIGITS}g", lineterminator="\n")
     figures = draw(
@@ -63,9 +71,10 @@ def write_report(folder: Path, findings: Findings) -> None:
         slices=findings.slices,
         key_metric=findings.key_metric,
     )
-    for name, figure in figures.items():
+    grids = {name: figure for name, groups in examples.items() if (figure := example_grid(groups)) is not None}
+    for name, figure in {**figures, **grids}.items():
         save(figure, folder / f"{name}.png")
-    (folder / PAGE_FILE).write_text(_page(folder, list(figures), findings), encoding="utf-8")
+    (folder / PAGE_FILE).write_text(_page(folder, list(figures), list(grids), findings), encoding="utf-8")
 
 
 def flat_metrics(findings: Findings) -> dict[str, float | int | bool | None]:
@@ -145,26 +154,37 @@ def _write_predictions(path: Path, findings: Findings) -> None:
     pq.write_table(pa.table(columns), path)
 
 
-def _page(folder: Path, figures: list[str], findings: Findings) -> str:
+def _page(folder: Path, figures: list[str], grids: list[str], findings: Findings) -> str:
     import jinja2
+    import numpy as np
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["number"] = shown_number
-    images = {name: base64.b64encode((folder / f"{name}.png").read_bytes()).decode() for name in figures}
+    environment.filters["probability"] = shown_probability
+    images = {name: base64.b64encode((folder / f"{name}.png").read_bytes()).decode() for name in [*figures, *grids]}
+    classes = findings.tables.get("classes")
+    if classes is not None:
+        classes = classes.iloc[np.sort(np.argsort(-classes["num_examples"], kind="stable")[:_MAX_ROWS])]
     return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         findings=findings,
-        metrics=METRICS[findings.model.kind],
+        metrics=metrics_of(findings.model),
         thresholds={each.metric: each for each in findings.verdict.thresholds},
-        images=images,
+        images={name: images[name] for name in figures},
+        grids={name: images[name] for name in grids},
+        example_groups={WRONG_EXAMPLES: findings.examples.wrong, RIGHT_EXAMPLES: findings.examples.right},
+        texts=findings.model.inputs_of("text"),
+        classes=[] if classes is None else classes.to_dict("records"),
+        num_classes=len(findings.model.class_names),
         shown_slices=[findings.slices[0], *largest(findings.slices[1:], _MAX_ROWS)],
         small_slice=SMALL_SLICE,
         slices_file=SLICES_FILE,
+        predictions_file=PREDICTIONS_FILE,
     )
 
 
 def shown_number(value: float | None, sign: str = "") -> str:
     """Digits enough for people, and a dash for what is undefined."""
-    if value is None:
+    if value is None or math.isnan(value):
         return "–"
     if 0 < abs(value) < 0.001:
         return f"{value:{sign}.2e}"

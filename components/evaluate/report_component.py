@@ -15,8 +15,9 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 from components.evaluate.agreement import check_agreement
 from components.evaluate.curves import make_tables
 from components.evaluate.eval_config import check_params
+from components.evaluate.examples import pick_examples
 from components.evaluate.measure import Comparison, compare, key_metric_of, measure, measure_slices, why_incomparable
-from components.evaluate.metrics import METRICS
+from components.evaluate.metrics import metrics_of
 from components.evaluate.model_info import ModelInfo, read_model_info
 from components.evaluate.predictions import Predictions, predict, predict_as
 from components.evaluate.report import Findings, write_report
@@ -35,6 +36,7 @@ class ModelReportExecutor(base_executor.BaseExecutor):
         Raises:
             ParamsError: evaluate.thresholds or evaluate.slices name what is not there.
             UserError: The test split is empty, the model predicts NaN, or slices are too many.
+            TensorlineError: The SavedModel asks for a module that it may not have.
             AccountingError: Predictions and records differ in number, or TFMA measured something else.
         """
         folders = {key: Path(artifact_utils.get_single_uri(artifacts)) for key, artifacts in input_dict.items() if artifacts}
@@ -44,7 +46,7 @@ class ModelReportExecutor(base_executor.BaseExecutor):
         key_metric = key_metric_of(model)
         (schema_file,) = folders["schema"].iterdir()
         schema = tfdv.load_schema_text(str(schema_file))
-        check_params(model, params, [feature.name for feature in schema.feature])
+        check_params(model, params, schema)
 
         columns = list(dict.fromkeys(column for spec in params.slices for column in spec))
         predictions = predict(folders["examples"], folders["model"], model, schema, columns)
@@ -52,7 +54,7 @@ class ModelReportExecutor(base_executor.BaseExecutor):
         overall = measure(model, predictions, params, seed)
         if "baseline_model" in folders:
             overall = dataclasses.replace(overall, champion=_compare(folders, model, predictions, params, seed))
-        undefined = {name: metric.undefined for name, metric in METRICS[model.kind].items() if overall.values[name] is None}
+        undefined = {name: metric.undefined for name, metric in metrics_of(model).items() if overall.values[name] is None}
         verdict = make_verdict(overall, key_metric, undefined, params, blessed=blessed, approximated=approximated)
         whole, *parts = make_slices(predictions.columns, params.slices)
         findings = Findings(
@@ -65,6 +67,7 @@ class ModelReportExecutor(base_executor.BaseExecutor):
             slices=[(whole, overall), *measure_slices(model, predictions, parts, params, seed)],
             verdict=verdict,
             tables=make_tables(model, predictions, seed),
+            examples=pick_examples(folders["examples"], model, predictions),
         )
         write_report(Path(artifact_utils.get_single_uri(output_dict["report"])), findings)
 

@@ -14,6 +14,8 @@ import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parents[3]
+WORDS = ["great", "good", "love", "best", "bad", "not", "worst", "waste", "excellent", "don"]
+"""What the model of texts knows."""
 
 
 @dataclasses.dataclass
@@ -53,8 +55,8 @@ def write_examples(folder: Path, frame: pd.DataFrame, split: str = "test", num_s
             if pd.isna(value):
                 continue
             feature = example.features.feature[name]
-            if isinstance(value, str):
-                feature.bytes_list.value.append(value.encode())
+            if isinstance(value, (str, bytes)):
+                feature.bytes_list.value.append(value.encode() if isinstance(value, str) else value)
             elif isinstance(value, (int, np.integer)):
                 feature.int64_list.value.append(int(value))
             else:
@@ -68,19 +70,20 @@ def write_examples(folder: Path, frame: pd.DataFrame, split: str = "test", num_s
                 writer.write(records[index])
 
 
-def write_schema(folder: Path, frame: pd.DataFrame) -> None:
+def write_schema(folder: Path, frame: pd.DataFrame, domains: dict[str, str] | None = None) -> None:
     folder.mkdir(parents=True)
     lines = []
     for name, dtype in frame.dtypes.items():
         kind = {"i": "INT", "f": "FLOAT"}.get(dtype.kind, "BYTES")
         always = "presence { min_fraction: 1 } shape { dim { size: 1 } }"
         shape = always if frame[name].notna().all() else "value_count { min: 1 max: 1 }"
-        lines.append(f'feature {{ name: "{name}" type: {kind} {shape} }}')
+        domain = (domains or {}).get(str(name), "")
+        lines.append(f'feature {{ name: "{name}" type: {kind} {shape} {domain} }}')
     (folder / "schema.pbtxt").write_text("\n".join(lines), encoding="utf-8")
 
 
-def write_model(folder: Path, case: Case, key_metric: str, digest: str = "0" * 64) -> None:
-    """Writes a linear model of floats (missing: 0) that answers as the contract says."""
+def write_model(folder: Path, case: Case, key_metric: str, digest: str = "0" * 64, **description: Any) -> None:
+    """Writes a linear model of floats (missing: 0), an image or a text that answers as the contract says."""
     import tensorflow as tf
 
     class Model(tf.Module):
@@ -90,11 +93,23 @@ def write_model(folder: Path, case: Case, key_metric: str, digest: str = "0" * 6
             self.bias = tf.Variable(case.bias.astype(np.float32))
             self.classes = tf.Variable(case.class_names or [""])
 
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
-        def serve(self, examples: Any) -> dict[str, Any]:
+        def numbers(self, examples: Any) -> Any:
+            if case.features == ["image"]:  # the mean brightness of 7 x 7 squares
+                parsed = tf.io.parse_example(examples, {"image": tf.io.FixedLenFeature([], tf.string)})
+                images = tf.map_fn(tf.io.decode_png, parsed["image"], fn_output_signature=tf.TensorSpec([28, 28, 1], tf.uint8))
+                return tf.reshape(tf.nn.avg_pool2d(tf.cast(images, tf.float32), 4, 4, "VALID"), [-1, 49])
+            if case.features == ["text"]:  # whether a word is there
+                parsed = tf.io.parse_example(examples, {"text": tf.io.FixedLenFeature([], tf.string)})
+                words = tf.strings.regex_replace(tf.strings.lower(parsed["text"]), "[^a-z]+", " ")
+                found = [tf.strings.regex_full_match(words, f"(.* )?{word}( .*)?") for word in WORDS]
+                return tf.cast(tf.stack(found, axis=1), tf.float32)
             spec = {name: tf.io.FixedLenFeature([], tf.float32, 0.0) for name in case.features}
             parsed = tf.io.parse_example(examples, spec)
-            logits = tf.stack([parsed[name] for name in case.features], axis=1) @ self.weights + self.bias
+            return tf.stack([parsed[name] for name in case.features], axis=1)
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+        def serve(self, examples: Any) -> dict[str, Any]:
+            logits = self.numbers(examples) @ self.weights + self.bias
             if case.kind == "regression":
                 return {"prediction": logits}
             if case.kind == "binary":
@@ -130,6 +145,7 @@ def write_model(folder: Path, case: Case, key_metric: str, digest: str = "0" * 6
         "label": case.label,
         "digest": digest,
         "num_parameters": case.weights.size + case.bias.size,
+        **description,
     }
     (folder / "model.json").write_text(json.dumps(content), encoding="utf-8")
 
@@ -196,6 +212,71 @@ def regression(tmp_path_factory: pytest.TempPathFactory) -> Case:
     frame["horsepower"] = frame["horsepower"].astype(np.float64)
     features = ["displacement", "horsepower", "weight", "acceleration"]
     return make_case(tmp_path_factory.mktemp("regression"), frame, "regression", "mpg", features, [], "mae")
+
+
+def make_image_case(folder: Path) -> Case:
+    """Fashion articles as PNGs of 28 x 28: which of ten classes? Columns as ingest writes them; 60 a class to test."""
+    import io
+    import zipfile
+
+    from PIL import Image
+    from sklearn.linear_model import LogisticRegression
+
+    rows, squares = [], []
+    with zipfile.ZipFile(ROOT / "data/fashion/fashion_5k.zip") as archive:
+        members = sorted(name for name in archive.namelist() if name.endswith(".png"))
+        for name in members[::4]:
+            encoded = archive.read(name)
+            pixels = np.asarray(Image.open(io.BytesIO(encoded)), np.float64)
+            squares.append(pixels.reshape(7, 4, 7, 4).mean(axis=(1, 3)).ravel())
+            measured = {"image_width": 28, "image_brightness": pixels.mean() / 255, "image_copies": 0}
+            rows.append({"image": encoded, **measured, "class": name.split("/")[0], "source": name})
+    frame, x = pd.DataFrame(rows), np.stack(squares)
+    names = sorted(frame["class"].unique())
+    train = np.arange(len(frame)) % 2 == 0
+    fitted = LogisticRegression(max_iter=100).fit(x[train] / 255, [names.index(each) for each in frame["class"][train]])
+    test = frame[~train].reset_index(drop=True)
+    case = Case(
+        "multiclass", "class", ["image"], names, test, folder / "examples", folder / "schema", folder / "model",
+        fitted.coef_.T / 255, fitted.intercept_,
+    )  # fmt: skip
+    write_examples(case.examples, test)
+    write_schema(case.schema, frame, {"image": "image_domain {}"})
+    write_model(case.model, case, "accuracy", inputs={"image": "image"})
+    return case
+
+
+def make_text_case(folder: Path) -> Case:
+    """Sentences of reviews: positive or negative? By ten words."""
+    from sklearn.linear_model import LogisticRegression
+
+    frame = pd.read_csv(ROOT / "data/reviews/sentences.csv").sample(frac=1, random_state=1).reset_index(drop=True)[:1200]
+    frame["text_num_words"] = frame["text"].str.split().str.len().astype(np.int64)
+    words = frame["text"].str.lower().str.replace("[^a-z]+", " ", regex=True).str.split(" ")
+    x = np.array([[word in each for word in WORDS] for each in words], np.float64)
+    names = ["negative", "positive"]
+    fitted = LogisticRegression().fit(x[::2], [names.index(each) for each in frame["sentiment"][::2]])
+    test = frame[1::2].reset_index(drop=True)
+    case = Case(
+        "binary", "sentiment", ["text"], names, test, folder / "examples", folder / "schema", folder / "model",
+        fitted.coef_.T, fitted.intercept_,
+    )  # fmt: skip
+    write_examples(case.examples, test)
+    write_schema(case.schema, frame, {"text": "natural_language_domain {}"})
+    write_model(case.model, case, "auc", inputs={"text": "text"}, libraries=["tensorflow_text"])
+    return case
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """See `make_image_case`."""
+    return make_image_case(tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture(scope="session")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """See `make_text_case`."""
+    return make_text_case(tmp_path_factory.mktemp("texts"))
 
 
 @pytest.fixture(scope="session")

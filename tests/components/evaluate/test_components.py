@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import html
 import json
 import re
 from types import SimpleNamespace
@@ -13,10 +14,12 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sklearn
 
-from components.errors import AccountingError, ParamsError
-from components.evaluate.eval_config import TFMA_CLASSES
+from components.errors import AccountingError, ParamsError, TensorlineError
+from components.evaluate.eval_config import tfma_classes
 from components.evaluate.evaluator import Evaluator
-from components.evaluate.metrics import METRICS
+from components.evaluate.metrics import METRICS, metrics_of
+from components.evaluate.model_info import read_model_info
+from components.evaluate.outcome import outcome
 from components.evaluate.report_component import ModelReport
 from components.params.models import EvaluateParams
 
@@ -31,7 +34,7 @@ PARAMS = {
 KEYS = {"binary": "auc", "multiclass": "accuracy", "regression": "mae"}
 COMMON = {"metrics.json", "verdict.json", "slices.csv", "slices.png", "predictions.parquet", "report.html"}
 FILES = {
-    "binary": {"roc.csv", "pr.csv", "calibration.csv", "confusion.csv",
+    "binary": {"roc.csv", "pr.csv", "calibration.csv", "confusion.csv", "classes.csv",
                "roc.png", "precision_recall.png", "calibration.png", "confusion.png", "scores.png"},
     "multiclass": {"roc.csv", "pr.csv", "calibration.csv", "confusion.csv", "classes.csv",
                    "roc.png", "precision_recall.png", "calibration.png", "confusion.png", "classes.png"},
@@ -69,7 +72,7 @@ def test_files(evaluated):
 def test_every_metric_is_that_of_tfma(evaluated):
     # TFMA's AUCs take scores in one of 10,000 buckets for equal, so the last digits may differ.
     found = tfma_slices(evaluated.evaluation)[""]
-    ours = {name: evaluated.metrics[name] for name in TFMA_CLASSES[evaluated.case.kind]}
+    ours = {name: evaluated.metrics[name] for name in tfma_classes(read_model_info(evaluated.case.model))}
     assert {name: found[name] for name in ours} == pytest.approx(ours, abs=1e-3)
     assert found["example_count"] == evaluated.metrics["num_examples"] == len(evaluated.case.test)
 
@@ -89,7 +92,7 @@ def test_every_slice_is_that_of_tfma(evaluated):
     for title, found in theirs.items():
         row = ours[", ".join(sorted(title.split(", ")))]
         assert float(row["num_examples"]) == found["example_count"]
-        for name in TFMA_CLASSES[evaluated.case.kind]:
+        for name in tfma_classes(read_model_info(evaluated.case.model)):
             # Where examples are few, two in one of TFMA's buckets weigh much.
             if row[name] and not (name.startswith("auc") and row["small"] == "True"):
                 tolerance = 2e-2 if name.startswith("auc") else 1e-3
@@ -125,7 +128,7 @@ def test_metrics_json_is_flat(evaluated):
     key = KEYS[evaluated.case.kind]
     assert list(evaluated.metrics) == [
         "num_examples",
-        *METRICS[evaluated.case.kind],
+        *metrics_of(read_model_info(evaluated.case.model)),
         f"{key}_low",
         f"{key}_high",
         f"champion_{key}",
@@ -280,3 +283,115 @@ def test_unknown_names_stop_before_any_work(binary, run_component, tmp_path):
     )
     with pytest.raises(ParamsError, match=f"^{re.escape(message)}$"):
         run_component(Evaluator, tmp_path, inputs, params=EvaluateParams.model_validate({"thresholds": {"au": {"min": 0}}}))
+
+
+EXAMPLE_PARAMS = {
+    "images": {
+        "slices": [["class"], ["image_brightness"], ["image_copies"]],
+        "thresholds": {"top_3_accuracy": {"min": 0.5}, "top_5_accuracy": {"max": 0.5}},
+    },
+    "texts": {"slices": [["sentiment"], ["source", "text_num_words"]]},
+}
+EXAMPLE_FILES = {
+    "images": FILES["multiclass"] | {"wrong_examples.csv", "right_examples.csv", "wrong_examples.png", "right_examples.png"},
+    "texts": FILES["binary"] | {"wrong_examples.csv", "right_examples.csv"},
+}
+
+
+@pytest.fixture(scope="session", params=list(EXAMPLE_PARAMS))
+def shown(request, evaluate, tmp_path_factory) -> SimpleNamespace:
+    """A model of images with ten classes, and a binary one of texts."""
+    case = request.getfixturevalue(request.param)
+    params = EvaluateParams.model_validate(EXAMPLE_PARAMS[request.param])
+    result = evaluate(tmp_path_factory.mktemp("shown"), case, params)
+    return SimpleNamespace(name=request.param, case=case, params=params, **vars(result))
+
+
+def test_files_of_images_and_texts(shown):
+    assert {path.name for path in shown.report.iterdir()} == COMMON | EXAMPLE_FILES[shown.name]
+
+
+def test_slices_by_class_and_by_ranges(shown):
+    table = pd.read_csv(shown.report / "slices.csv")
+    theirs = tfma_slices(shown.evaluation)
+    if shown.name == "images":
+        assert shown.verdict["blessed"] is False  # TFMA knows the top classes, and judges them
+        assert [each["failure"] for each in shown.verdict["thresholds"]] == [
+            None,
+            f"top_5_accuracy {shown.metrics['top_5_accuracy']:.4f} is more than 0.5 (evaluate.thresholds.top_5_accuracy.max)",
+        ]
+        by_class, ranges = table[table["columns"] == "class"], table[table["columns"] == "image_brightness"]
+        found = [theirs[f"class = {name}"]["top_3_accuracy"] for name in shown.case.class_names]
+        assert by_class["top_3_accuracy"].to_numpy() == pytest.approx(found)
+        assert set(theirs) == {"", "image_copies = 0", *(f"class = {name}" for name in shown.case.class_names)}
+        brightness = shown.case.test["image_brightness"].astype(np.float32)
+    else:
+        ranges = table[table["columns"] == "source, text_num_words"]
+        assert set(theirs) == {"", "sentiment = negative", "sentiment = positive"}
+        assert len(ranges) == 12
+        ranges = ranges[ranges["values"].str.startswith("yelp")]
+        brightness = shown.case.test["text_num_words"][shown.case.test["source"] == "yelp"]
+    for values, count in zip(ranges["values"], ranges["num_examples"], strict=True):
+        low, high, end = re.search(r"\[(\S+), (\S+)([)\]])$", values).groups()
+        below = brightness <= float(high) if end == "]" else brightness < float(high)
+        assert ((brightness >= float(low)) & below).sum() == count
+
+
+def test_wrong_examples_are_those_of_the_predictions(shown):
+    predictions = pd.read_parquet(shown.report / "predictions.parquet")
+    wrong, right = (pd.read_csv(shown.report / f"{name}_examples.csv") for name in ("wrong", "right"))
+    for table, is_right in ((wrong, False), (right, True)):
+        assert table["record"].is_unique
+        of_record = predictions.iloc[table["record"]]
+        assert table["label"].tolist() == of_record["label"].tolist()
+        assert table["prediction"].tolist() == of_record["prediction"].tolist()
+        assert set(table["label"] == table["prediction"]) == {is_right}
+    certain = wrong[wrong["group"] == "certain_wrong"]
+    if shown.name == "images":
+        confidence = np.stack(predictions["probabilities"]).max(axis=1)
+        assert certain["record"].map(shown.case.test["source"]).tolist() == certain["source"].tolist()
+    else:
+        confidence = np.maximum(predictions["score"], 1 - predictions["score"]).to_numpy()
+        assert certain["record"].map(shown.case.test["text"]).tolist() == certain["text"].tolist()
+    all_wrong = np.sort(confidence[predictions["label"] != predictions["prediction"]])[::-1]
+    assert certain["probability"].to_numpy() == pytest.approx(all_wrong[:16], abs=1e-6)
+
+
+def test_page_shows_classes_and_examples(shown):
+    page = (shown.report / "report.html").read_text(encoding="utf-8")
+    assert page.count('src="data:image/png;base64,') == len(list(shown.report.glob("*.png")))
+    for name in shown.case.class_names:
+        assert f"<td>{name}</td>" in page
+    wrong = pd.read_csv(shown.report / "wrong_examples.csv")
+    if shown.name == "texts":
+        for text in wrong["text"]:
+            assert (
+                f'<td class="text" dir="auto">{html.escape(text).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")}</td>'
+                in page
+            )
+    else:
+        assert 'alt="wrong examples"' in page
+        assert 'class="text"' not in page
+
+
+def test_examples_go_to_the_run_of_the_model_too(shown):
+    found = outcome(SimpleNamespace(name="x"), {"report": shown.report, "model": shown.case.model})
+    assert found.files == {shown.report: "report"}
+    names = {"report.html", *(name for name in EXAMPLE_FILES[shown.name] if "examples" in name)}
+    assert found.model_files == {shown.report / name: "report" for name in names}
+
+
+def test_same_examples_give_the_same_bytes(shown, run_component, tmp_path):
+    inputs = {"examples": shown.case.examples, "model": shown.case.model, "schema": shown.case.schema}
+    inputs |= {"evaluation": shown.evaluation, "blessing": shown.blessing}
+    again = run_component(ModelReport, tmp_path, inputs, params=shown.params, seed=7, model_name="a <b>model</b> & more")
+    assert {path.name: path.read_bytes() for path in again["report"].iterdir()} == {
+        path.name: path.read_bytes() for path in shown.report.iterdir()
+    }
+
+
+def test_a_model_that_asks_for_an_unknown_module(binary, run_component, write_model, tmp_path):
+    write_model(tmp_path / "model", binary, "auc", libraries=["os"])
+    inputs = {"examples": binary.examples, "model": tmp_path / "model", "schema": binary.schema}
+    with pytest.raises(TensorlineError, match=r"^model\.json: libraries: the model asks for the module 'os'\."):
+        run_component(Evaluator, tmp_path, inputs, params=EvaluateParams())

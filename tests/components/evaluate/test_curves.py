@@ -53,16 +53,28 @@ def test_precision_and_recall_are_those_of_scikit_learn():
 
 def test_tables_of_a_binary_model():
     tables = make_tables(model("binary", ["no", "yes"]), predictions(LABELS, SCORES), 7)
-    assert set(tables) == {"roc", "pr", "calibration", "confusion"}
+    assert set(tables) == {"roc", "pr", "calibration", "confusion", "classes"}
     counts = pd.crosstab(tables["confusion"]["actual"], tables["confusion"]["predicted"])
     assert counts.to_numpy().tolist() == sklearn.confusion_matrix(LABELS, SCORES > 0.5).tolist()
     assert tables["calibration"]["num_examples"].tolist() == [300] * 10
     assert (tables["calibration"]["fraction_positive"] * 300).sum() == pytest.approx(LABELS.sum())
 
 
+def test_classes_of_a_binary_model_are_those_of_scikit_learn():
+    table = make_tables(model("binary", ["no", "yes"]), predictions(LABELS, SCORES), 7)["classes"]
+    expected = sklearn.precision_recall_fscore_support(LABELS, SCORES > 0.5)
+    found = table[["precision", "recall", "f1", "num_examples"]].to_numpy().T
+    assert found == pytest.approx(np.array(expected))
+    assert table["auc"].to_numpy() == pytest.approx(sklearn.roc_auc_score(LABELS, SCORES))
+    assert table["mistaken_for"].tolist() == ["yes", "no"]
+    assert table["num_mistaken"].tolist() == [((LABELS == 0) & (SCORES > 0.5)).sum(), ((LABELS == 1) & (SCORES <= 0.5)).sum()]
+
+
 def test_curves_of_one_class_are_empty():
     tables = make_tables(model("binary", ["no", "yes"]), predictions(np.zeros(3, np.int64), np.array([0.1, 0.2, 0.3])), 7)
-    assert {name: len(table) for name, table in tables.items()} == {"roc": 0, "pr": 0, "calibration": 3, "confusion": 3}
+    assert {name: len(table) for name, table in tables.items()} == {
+        "roc": 0, "pr": 0, "calibration": 3, "confusion": 3, "classes": 2
+    }  # fmt: skip
 
 
 def test_classes_that_never_occur_and_that_are_never_predicted():
@@ -77,6 +89,8 @@ def test_classes_that_never_occur_and_that_are_never_predicted():
         "recall": [1.0, 0.0, 1.0, None],
         "f1": [pytest.approx(2 / 3), 0.0, 1.0, None],
         "auc": [1.0, 0.75, 1.0, None],
+        "mistaken_for": ["", "a", "", ""],
+        "num_mistaken": [0, 1, 0, 0],
     }
     assert tables["roc"]["class"].unique().tolist() == ["a", "b", "c"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from google.protobuf import json_format
+from google.protobuf import json_format, text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.errors import ParamsError
 from components.evaluate.eval_config import TFMA_CLASSES, check_params, make_eval_config
@@ -13,7 +14,14 @@ from components.evaluate.metrics import METRICS
 from components.evaluate.model_info import ModelInfo
 from components.params.models import EvaluateParams
 
-COLUMNS = ["fare", "payment_type", "trip_start_hour"]
+SCHEMA = text_format.Parse(
+    """
+    feature { name: "fare" type: FLOAT }
+    feature { name: "payment_type" type: BYTES string_domain { value: "Cash" } }
+    feature { name: "trip_start_hour" type: INT }
+    """,
+    schema_pb2.Schema(),
+)
 
 
 def model(kind: str) -> ModelInfo:
@@ -58,7 +66,7 @@ def test_good_params_pass():
     params = EvaluateParams.model_validate(
         {"slices": [["fare"], ["fare", "payment_type"]], "thresholds": {"auc": {"min": 0.5}}}
     )
-    check_params(model("binary"), params, COLUMNS)
+    check_params(model("binary"), params, SCHEMA)
 
 
 def test_every_mistake_is_named_with_what_was_perhaps_meant():
@@ -75,4 +83,48 @@ def test_every_mistake_is_named_with_what_was_perhaps_meant():
         "evaluate.slices.2: the schema has no column 'x'. Known: fare, payment_type, trip_start_hour."
     )
     with pytest.raises(ParamsError, match=f"^{re.escape(message)}$"):
-        check_params(model("multiclass"), params, COLUMNS)
+        check_params(model("multiclass"), params, SCHEMA)
+
+
+def test_images_and_texts_are_no_slices_but_what_was_measured_of_them_is():
+    schema = text_format.Parse(
+        """
+        feature { name: "image" type: BYTES image_domain {} }
+        feature { name: "image_width" type: INT }
+        feature { name: "image_aspect" type: FLOAT }
+        feature { name: "text" type: BYTES natural_language_domain {} }
+        """,
+        schema_pb2.Schema(),
+    )
+    params = EvaluateParams.model_validate({"slices": [["image_width"], ["image", "image_width"], ["text"]]})
+    message = (
+        "evaluate.slices.1: column 'image' holds images, hardly two of them alike. Expected a column of few values or of "
+        "numbers, such as image_aspect, image_width.\n"
+        "evaluate.slices.2: column 'text' holds texts, hardly two of them alike. Expected a column of few values or of "
+        "numbers."
+    )
+    with pytest.raises(ParamsError, match=f"^{re.escape(message)}$"):
+        check_params(model("binary"), params, schema)
+
+
+def test_slices_by_ranges_are_not_for_tfma_which_knows_only_values():
+    params = EvaluateParams.model_validate({"slices": [["payment_type"], ["fare"], ["payment_type", "fare"]]})
+    config = json_format.MessageToDict(make_eval_config(model("binary"), params, ["fare"]))
+    assert config["slicingSpecs"] == [{}, {"featureKeys": ["payment_type"]}]
+
+
+def test_tfma_measures_the_top_classes_of_many():
+    many = model("multiclass").model_copy(update={"class_names": [str(each) for each in range(10)]})
+    config = json_format.MessageToDict(make_eval_config(many, EvaluateParams()))
+    assert config["metricsSpecs"] == [
+        {
+            "metrics": [
+                {"className": "ExampleCount"},
+                {"className": "SparseCategoricalAccuracy", "config": '{"name": "accuracy"}'},
+                {"className": "SparseTopKCategoricalAccuracy", "config": '{"name": "top_3_accuracy", "k": 3}'},
+                {"className": "SparseTopKCategoricalAccuracy", "config": '{"name": "top_5_accuracy", "k": 5}'},
+                {"className": "SparseCategoricalCrossentropy", "config": '{"name": "log_loss"}'},
+                {"className": "MultiClassConfusionMatrixPlot"},
+            ]
+        }
+    ]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn
 
-from components.evaluate.metrics import METRICS
+from components.evaluate.metrics import METRICS, metrics_of
+from components.evaluate.model_info import ModelInfo
 
 GENERATOR = np.random.default_rng(3)
 LABELS = (GENERATOR.random(400) < 0.3).astype(np.int64)
@@ -30,6 +31,10 @@ EXPECTED = {
     ("binary", "brier"): sklearn.brier_score_loss(LABELS, SCORES),
     ("binary", "calibration"): SCORES.mean() / LABELS.mean(),
     ("multiclass", "accuracy"): sklearn.accuracy_score(CLASSES, PROBABILITIES.argmax(axis=1)),
+    **{
+        ("multiclass", f"top_{k}_accuracy"): sklearn.top_k_accuracy_score(CLASSES, PROBABILITIES, k=k, labels=range(5))
+        for k in (3, 5)
+    },
     ("multiclass", "macro_f1"): sklearn.f1_score(CLASSES, PROBABILITIES.argmax(axis=1), average="macro"),
     ("multiclass", "log_loss"): sklearn.log_loss(CLASSES, PROBABILITIES, labels=range(5)),
     ("regression", "mae"): sklearn.mean_absolute_error(NUMBERS, PREDICTED),
@@ -38,6 +43,7 @@ EXPECTED = {
     ("regression", "mean_error"): (PREDICTED - NUMBERS).mean(),
 }
 DATA = {"binary": (LABELS, SCORES), "multiclass": (CLASSES, PROBABILITIES), "regression": (NUMBERS, PREDICTED)}
+TOP = ["top_3_accuracy", "top_5_accuracy"]
 ALL = [(kind, name) for kind, metrics in METRICS.items() for name in metrics]
 
 
@@ -108,3 +114,17 @@ def test_a_wrong_certainty_is_not_an_infinite_loss():
 def test_a_class_that_is_never_predicted_lowers_macro_f1():
     probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3]])
     assert METRICS["multiclass"]["macro_f1"].value(np.array([0, 0, 1]), probabilities) == pytest.approx(0.8 / 2)
+
+
+def test_of_equally_likely_classes_the_first_are_at_the_top():
+    # As in argmax: a model that answers the same for every example is right as often as it would be by chance.
+    labels, outputs = np.arange(12), np.full((12, 12), 1 / 12)
+    values = {name: METRICS["multiclass"][name].value(labels, outputs) for name in ("accuracy", *TOP)}
+    assert values == pytest.approx({"accuracy": 1 / 12, "top_3_accuracy": 3 / 12, "top_5_accuracy": 5 / 12})
+
+
+@pytest.mark.parametrize(("num_classes", "top"), [(3, []), (5, []), (6, TOP[:1]), (9, TOP[:1]), (10, TOP)])
+def test_at_most_half_of_the_classes_are_the_top(num_classes, top):
+    names = [str(each) for each in range(num_classes)]
+    model = ModelInfo(kind="multiclass", key_metric="accuracy", class_names=names, label="", digest="")
+    assert list(metrics_of(model)) == ["accuracy", *top, "macro_f1", "log_loss"]

@@ -1,0 +1,59 @@
+"""Loads the SavedModel of a model artifact, after the modules whose TensorFlow ops are in its graph.
+
+A graph with ops of TensorFlow Text can be loaded only where `tensorflow_text` has registered them; model.json says so, under
+`libraries`. A model may come from elsewhere, so only known modules are imported.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from components.errors import TensorlineError
+
+MODEL_FILE = "model.json"
+SERVING_FOLDER = "Format-Serving"
+LIBRARIES = ("tensorflow_text",)
+"""Modules that a model may ask for."""
+
+
+def load(folder: Path) -> Any:
+    """The object that `tf.saved_model.load` gives, with the signatures that the train stage wrote.
+
+    Args:
+        folder: Of the model artifact, which holds model.json beside the SavedModel.
+
+    Raises: TensorlineError if model.json can't be read, or as `import_libraries`.
+    """
+    import tensorflow as tf
+
+    path = folder / MODEL_FILE
+    try:
+        libraries = json.loads(path.read_text(encoding="utf-8")).get("libraries", [])  # older models have none
+    except (OSError, ValueError) as error:
+        raise TensorlineError(f"{path}: {error}. Expected what the train stage writes: rerun train.") from None
+    import_libraries(libraries)
+    return tf.saved_model.load(str(folder / SERVING_FOLDER))
+
+
+def import_libraries(names: Sequence[str]) -> None:
+    """Imports modules for the TensorFlow ops that they register.
+
+    Raises: TensorlineError if one is not among LIBRARIES, or can't be imported.
+    """
+    for name in names:
+        if name not in LIBRARIES:
+            raise TensorlineError(
+                f"model.json: libraries: the model asks for the module '{name}'. Expected one of {', '.join(LIBRARIES)}: "
+                "don't use a model from a source that you don't trust."
+            )
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise TensorlineError(
+                f"model.json: libraries: the model needs the module '{name}', which can't be imported ({error}). "
+                "Expected it to be installed: run make setup."
+            ) from error
