@@ -16,7 +16,10 @@ from components.tracking.registry import Candidate, register_candidate
 from components.tracking.store import Store, open_store
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
+    from tensorflow.core.example import feature_pb2
 
 REGISTRATION_FILE = "registration.json"
 NUM_EXAMPLES = 5
@@ -47,7 +50,7 @@ class RegisterExecutor(base_executor.BaseExecutor):
             metrics={name: value for name, value in metrics.items() if type(value) in {int, float}},
             compared_with=verdict["champion"]["digest"] if verdict["champion"] else None,
             train_run_id=exec_properties["train_run_id"],
-            example=raw_examples(folders["examples"], description["label"]),
+            example=raw_examples(folders["examples"], description["inputs"]),
         )
         registration = register_candidate(Store(uri) if uri else open_store(Path()), candidate)
         out = Path(artifact_utils.get_single_uri(output_dict["registration"]))
@@ -65,19 +68,22 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def raw_examples(folder: Path, label: str) -> pd.DataFrame:
-    """The first few examples of the test split as raw columns, without the label; None where missing."""
+def raw_examples(folder: Path, inputs: Mapping[str, str]) -> pd.DataFrame:
+    """The first few examples of the test split as the raw columns of the model; None where missing, images as bytes."""
     import pandas as pd
     from tensorflow.core.example import example_pb2
 
     rows = []
     for serialized in next(iter(read_serialized(folder, _SPLIT, NUM_EXAMPLES)), []):
-        row = {}
-        for name, feature in example_pb2.Example.FromString(serialized).features.feature.items():
-            kind = feature.WhichOneof("kind")
-            values = getattr(feature, kind).value if kind else []
-            value = values[0] if values else None
-            row[name] = value.decode(errors="replace") if isinstance(value, bytes) else value
-        rows.append(row)
-    columns = sorted({name for row in rows for name in row} - {label})
+        features = example_pb2.Example.FromString(serialized).features.feature
+        rows.append({name: _value(features[name], kind) for name, kind in inputs.items() if name in features})
+    columns = sorted({name for row in rows for name in row})
     return pd.DataFrame([{name: row.get(name) for name in columns} for row in rows], columns=columns)
+
+
+def _value(feature: feature_pb2.Feature, kind: str) -> Any:
+    """The only value of a feature; None if it has none."""
+    field = feature.WhichOneof("kind")
+    values = getattr(feature, field).value if field else []
+    value = values[0] if values else None
+    return value.decode(errors="replace") if isinstance(value, bytes) and kind != "image" else value

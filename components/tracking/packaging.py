@@ -32,13 +32,14 @@ def pack(model_dir: Path, into: Path, mlflow_model: Model, example: pd.DataFrame
     from mlflow import pyfunc
 
     columns = raw_columns(model_dir)
+    description = json.loads((model_dir / "model.json").read_text(encoding="utf-8"))
     pyfunc.save_model(
         path=str(into),
         python_model=str(_CODE),
         artifacts={"model": str(model_dir.absolute())},
-        signature=_signature(model_dir, columns),
+        signature=_signature(description, columns),
         input_example=None if example is None else example[[name for name in columns if name in example]],
-        pip_requirements=[f"{name}=={metadata.version(name)}" for name in _REQUIREMENTS],
+        pip_requirements=[f"{name}=={metadata.version(name)}" for name in (*_REQUIREMENTS, *description["libraries"])],
         metadata={"columns": {name: np.dtype(dtype).name for name, dtype in columns.items()}},
         mlflow_model=mlflow_model,
     )
@@ -56,21 +57,22 @@ def raw_columns(model_dir: Path) -> dict[str, Any]:
     return {name: dtypes.as_dtype(inputs[name].dtype).as_numpy_dtype for name in sorted(inputs)}
 
 
-def _signature(model_dir: Path, columns: dict[str, Any]) -> ModelSignature:
+def _signature(description: dict[str, Any], columns: dict[str, Any]) -> ModelSignature:
     """Names of the inputs; names and types of the outputs.
 
-    The inputs are of any type: MLflow would refuse integers where it expects doubles, doubles where it expects floats, and a
-    column that is wholly missing where it expects strings. The model converts them itself.
+    Images are binary: so MLflow decodes the base64 in which JSON brings them. All other inputs are of any type: MLflow would
+    refuse integers where it expects doubles, doubles where it expects floats, and a column that is wholly missing where it
+    expects strings. The model converts them itself.
     """
     from mlflow.models import ModelSignature
     from mlflow.types.schema import AnyType, ColSpec, Schema
 
-    description = json.loads((model_dir / "model.json").read_text(encoding="utf-8"))
     if description["kind"] == "regression":
         outputs = [ColSpec("float", "prediction")]
     else:
         score = [ColSpec("float", "score")] if description["kind"] == "binary" else []
         probabilities = [ColSpec("float", f"probability_{name}") for name in description["class_names"]]
         outputs = [ColSpec("string", "label"), *score, *probabilities]
-    inputs = [ColSpec(AnyType(), name, required=False) for name in columns]
+    images = {name for name, kind in description["inputs"].items() if kind == "image"}
+    inputs = [ColSpec("binary" if name in images else AnyType(), name, required=False) for name in columns]
     return ModelSignature(Schema(inputs), Schema(outputs))

@@ -6,6 +6,7 @@ nothing of the project.
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 from pathlib import Path
@@ -16,15 +17,18 @@ import numpy as np
 import pandas as pd
 
 BATCH_SIZE = 4096
+LIBRARIES = ("tensorflow_text",)
+"""What a model may ask to be imported: TensorFlow ops of its graph."""
 _logger = logging.getLogger("tensorline.model")
 
 
 class RawModel(mlflow.pyfunc.PythonModel):
     """Wraps the signature `serve_raw`.
 
-    A column that is missing, like a value that is None or NaN, is a missing value; columns that the model does not know are
-    left out. A classifier answers `label`, `score` (binary: probability of the second class) and `probability_CLASS` for
-    each class; a regressor answers `prediction`. The index is that of the input.
+    An image column holds the bytes of encoded images. A column of another kind that is missing, like a value that is None or
+    NaN, is a missing value; columns that the model does not know are left out. A classifier answers `label`, `score` (binary:
+    probability of the second class) and `probability_CLASS` for each class; a regressor answers `prediction`. The index is
+    that of the input.
     """
 
     def load_context(self, context: Any) -> None:
@@ -32,13 +36,22 @@ class RawModel(mlflow.pyfunc.PythonModel):
         import tensorflow as tf
 
         folder = Path(context.artifacts["model"])
-        self.class_names = json.loads((folder / "model.json").read_text(encoding="utf-8"))["class_names"]
+        description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        self.class_names = description["class_names"]
+        self.images = {name for name, kind in description["inputs"].items() if kind == "image"}
+        for library in description["libraries"]:
+            if library not in LIBRARIES:
+                raise ValueError(f"model.json: libraries: {library!r} is none of {', '.join(LIBRARIES)}.")
+            importlib.import_module(library)
         self.saved_model = tf.saved_model.load(str(folder / "Format-Serving"))
         self.serve_raw = self.saved_model.signatures["serve_raw"]
         self.dtypes = {name: spec.dtype for name, spec in sorted(self.serve_raw.structured_input_signature[1].items())}
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Predicts. Raises: ValueError if no column is known, or a number column holds something else."""
+        """Predicts.
+
+        Raises: ValueError if no column is known, a number column holds something else, or an image can't be read.
+        """
         table = model_input if isinstance(model_input, pd.DataFrame) else pd.DataFrame(model_input)
         missing = [name for name in self.dtypes if name not in table]
         if len(missing) == len(self.dtypes):
@@ -57,6 +70,8 @@ class RawModel(mlflow.pyfunc.PythonModel):
 
     def _column(self, table: pd.DataFrame, name: str) -> np.ndarray:
         """[rows, 1] of the column's dtype, with NaN or "" for what is missing."""
+        if name in self.images:
+            return _images(table, name)
         dtype = self.dtypes[name].as_numpy_dtype
         is_text = dtype is object
         if name not in table:
@@ -74,7 +89,12 @@ class RawModel(mlflow.pyfunc.PythonModel):
         import tensorflow as tf
 
         tensors = {name: tf.constant(column, self.dtypes[name]) for name, column in columns.items()}
-        outputs = {name: tensor.numpy() for name, tensor in self.serve_raw(**tensors).items()}
+        try:
+            outputs = {name: tensor.numpy() for name, tensor in self.serve_raw(**tensors).items()}
+        except tf.errors.InvalidArgumentError:
+            for name in self.images:
+                _check_images(columns[name], name)
+            raise
         if "prediction" in outputs:
             return pd.DataFrame({"prediction": outputs["prediction"].reshape(-1)})
         result = {"label": [label.decode() for label in outputs["label"].reshape(-1)]}
@@ -83,6 +103,31 @@ class RawModel(mlflow.pyfunc.PythonModel):
         for position, name in enumerate(self.class_names):
             result[f"probability_{name}"] = outputs["probabilities"][:, position]
         return pd.DataFrame(result)
+
+
+def _images(table: pd.DataFrame, name: str) -> np.ndarray:
+    """[rows, 1] of bytes."""
+    values = table[name] if name in table else pd.Series([None] * len(table))
+    for row, value in enumerate(values):
+        if not isinstance(value, bytes) or not value:
+            raise ValueError(
+                f"column '{name}', row {row}: found {type(value).__name__ if value else 'no image'}. Expected the bytes of an "
+                "encoded image, as JPEG or PNG; in JSON as base64."
+            )
+    return np.array(values, dtype=object).reshape(-1, 1)
+
+
+def _check_images(images: np.ndarray, name: str) -> None:
+    """Raises a ValueError that names the first image that can't be decoded."""
+    import tensorflow as tf
+
+    for row, (image,) in enumerate(images):
+        try:
+            tf.io.decode_image(image, expand_animations=False)
+        except tf.errors.InvalidArgumentError:
+            raise ValueError(
+                f"column '{name}', row {row}: {len(image):,} bytes that are no image. Expected JPEG, PNG, GIF or BMP."
+            ) from None
 
 
 def _text(value: Any) -> bytes:

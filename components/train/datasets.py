@@ -29,7 +29,7 @@ def make_dataset(
         batch_size: Examples a batch; the last batch may be smaller.
         shuffle_seed: Shuffles anew each epoch, in the same way for the same seed; None keeps the files' order.
 
-    Returns: A dataset of ({name: [batch, n]}, [batch, 1]), in the dtypes of `spec`.
+    Returns: A dataset of ({name: [batch, …]}, [batch, 1]), in the dtypes of `spec`; see `densify` for features of any length.
     """
     compression = "GZIP" if files[0].endswith(".gz") else ""
     dataset = tf.data.TFRecordDataset(list(files), compression_type=compression, num_parallel_reads=min(len(files), 8))
@@ -39,10 +39,17 @@ def make_dataset(
         dataset = dataset.shuffle(100_000, seed=shuffle_seed, reshuffle_each_iteration=True)
 
     def parse(serialized: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        features = tf.io.parse_example(serialized, dict(spec))
+        features = densify(tf.io.parse_example(serialized, dict(spec)))
         return features, features.pop(label)
 
     return dataset.batch(batch_size).map(parse, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def densify(features: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+    """Features as the model takes them: those of any length [batch, None] are padded with 0 to the longest of the batch."""
+    return {
+        name: tf.sparse.to_dense(value) if isinstance(value, tf.SparseTensor) else value for name, value in features.items()
+    }
 
 
 def count_labels(dataset: tf.data.Dataset, num_classes: int) -> list[int]:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
 from components.errors import TensorlineError
+from components.train.datasets import densify
 from components.train.keras_archive import make_reproducible, number_shared_objects
 
 MODEL_FILE = "model.json"
@@ -27,20 +29,21 @@ class ServingModule(tf.Module):
     """The model with the transform graph in front, so that training and serving can't differ.
 
     Two signatures over the same weights answer `recipe.outputs()`: `serving_default` takes serialized tf.Examples (string,
-    [batch]), `serve_raw` takes the raw columns by name ([batch, 1] each: number columns float32, integer columns float64,
-    both NaN where missing; strings "" where missing). A third, `transform_labels`, gives the labels of serialized
-    tf.Examples as the model was trained on them ([batch, 1]), for the evaluation.
+    [batch]), `serve_raw` takes the raw columns of `recipe.inputs` by name ([batch, 1] each: number columns float32, integer
+    columns float64, both NaN where missing; strings, texts and encoded images "" where missing). A third, `transform_labels`,
+    gives the labels of serialized tf.Examples as the model was trained on them ([batch, 1]), for the evaluation.
     """
 
     def __init__(self, model: keras.Model, recipe: Any, transform_output: tft.TFTransformOutput, label: str) -> None:
         super().__init__()
         self._model_variables = [variable.value for variable in model.variables]
+        self._loaded = loaded_objects(model)  # their variables and tables
         self._transform = transform_output.transform_features_layer()
         raw_spec = transform_output.raw_feature_spec()
-        feature_spec = {name: spec for name, spec in raw_spec.items() if name != label}
+        feature_spec = {name: raw_spec[name] for name in recipe.inputs}
 
         def predict(features: Mapping[str, Any]) -> dict[str, tf.Tensor]:
-            transformed = self._transform(dict(features))
+            transformed = densify(self._transform(dict(features)))
             inputs = {name: transformed[name] for name in recipe.feature_spec}
             outputs: dict[str, tf.Tensor] = recipe.outputs(model(inputs, training=False))
             return outputs
@@ -57,7 +60,7 @@ class ServingModule(tf.Module):
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
         def transform_labels(examples: tf.Tensor) -> dict[str, tf.Tensor]:
-            return {"label": self._transform(tf.io.parse_example(examples, raw_spec))["label"]}
+            return {"label": self._transform(tf.io.parse_example(examples, {label: raw_spec[label]}))["label"]}
 
         self.serve_examples = serve_examples
         self.serve_raw = serve_raw
@@ -82,6 +85,12 @@ def _as_feature(column: tf.Tensor, spec: Any) -> tf.Tensor | tf.SparseTensor:
     raise TensorlineError(f"the schema gives a feature as {type(spec).__name__}, which serve_raw can't take.")
 
 
+def loaded_objects(model: keras.Model) -> list[Any]:
+    """The SavedModels that layers of the model run: such a layer has the loaded object as its attribute `loaded`."""
+    layers = model._flatten_layers()  # noqa: SLF001  also those within other layers, which `model.layers` leaves out
+    return [layer.loaded for layer in layers if hasattr(layer, "loaded")]
+
+
 def model_digest(model: keras.Model, transform_graph: Path) -> str:
     """sha256 of what the model computes: weights, architecture, and the transform graph with its vocabularies."""
     digest = hashlib.sha256(number_shared_objects(model.to_json()).encode())
@@ -89,6 +98,10 @@ def model_digest(model: keras.Model, transform_graph: Path) -> str:
         value = variable.numpy()
         digest.update(f"{variable.path} {value.shape} {value.dtype}".encode())
         digest.update(value.tobytes())
+    for loaded in loaded_objects(model):
+        for variable in getattr(loaded, "variables", ()):
+            digest.update(f"{variable.name} {variable.shape} {variable.dtype}".encode())
+            digest.update(np.ascontiguousarray(variable.numpy()).tobytes())
     for file in sorted(path for path in transform_graph.rglob("*") if path.is_file() and path.name != "fingerprint.pb"):
         digest.update(str(file.relative_to(transform_graph)).encode())
         digest.update(file.read_bytes())
@@ -120,6 +133,8 @@ def export(
         "key_metric": recipe.key_metric,
         "class_names": recipe.class_names,
         "label": recipe.task.label,
+        "inputs": recipe.inputs,
+        "libraries": recipe.libraries,
         "digest": model_digest(model, Path(transform_output.transform_savedmodel_dir)),
         "num_parameters": int(model.count_params()),
     }

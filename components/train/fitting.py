@@ -11,6 +11,7 @@ import tensorflow_transform as tft
 
 from components import progress
 from components.bridge.recipe import create_recipe
+from components.saved_model import import_libraries
 from components.train.class_weights import class_weights
 from components.train.datasets import count_labels, expand, make_dataset
 from components.train.objective import objective
@@ -65,6 +66,7 @@ def prepare(fn_args: FnArgs) -> Fitting:
     tf.config.experimental.enable_op_determinism()
     transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
     recipe = create_recipe(config, tfdv.load_schema_text(fn_args.schema_path))
+    import_libraries(recipe.libraries)  # before the transform graph is loaded
     spec = transform_output.transformed_feature_spec()
     recipe.set_features({name: value for name, value in spec.items() if name != LABEL_KEY}, transform_output)
     batch_size = config["train"]["batch_size"]

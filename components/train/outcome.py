@@ -11,7 +11,7 @@ from components.bridge.job import Job
 from components.bridge.outcome import Outcome
 from components.plot_style import COLOURS, new_figure
 from components.train.export import MODEL_FILE
-from components.train.run_fn import HISTORY_FILE, SUMMARY_FILE
+from components.train.run_fn import DESCRIPTION_FOLDER, HISTORY_FILE, SUMMARY_FILE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,12 +22,16 @@ def outcome(job: Job, folders: Mapping[str, Path]) -> Outcome:
     epochs = json.loads((folders["model_run"] / HISTORY_FILE).read_text(encoding="utf-8"))["epochs"]
     model = json.loads((folders["model"] / MODEL_FILE).read_text(encoding="utf-8"))
     data = job.ingest_report()
+    files = {folders["model_run"] / SUMMARY_FILE: ""}
+    description = folders["model_run"] / DESCRIPTION_FOLDER
+    if description.is_dir():
+        files[description] = "model_description"
     return Outcome(
         lines=[
             f"{model['recipe']}: {model['num_parameters']:,} parameters, {len(epochs)} epochs, digest {model['digest'][:12]}"
         ],
         params={"num_parameters": model["num_parameters"], "num_epochs": len(epochs)},
-        files={folders["model_run"] / SUMMARY_FILE: ""},
+        files=files,
         figures={f"curves/{name}.png": figure for name, figure in curves(epochs).items()},
         dataset=(job.name, data["data_digest"], ", ".join(data["by_file"])) if data else None,
         tags={"tensorline.model_digest": model["digest"]},

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
 HISTORY_FILE = "history.json"
 SUMMARY_FILE = "model.txt"
+DESCRIPTION_FOLDER = "description"
 
 
 def run_fn(fn_args: FnArgs) -> None:
     """Builds the recipe's model with the best hyperparameters, fits it, and exports it.
 
     Writes the SavedModel to `fn_args.serving_model_dir`, the rest of the model beside it, and history.json (epochs with
-    their metrics) and model.txt (the layers) to `fn_args.model_run_dir`.
+    their metrics), model.txt (the layers) and description/ (what the recipe has to show of the model) to
+    `fn_args.model_run_dir`.
 
     Raises: UserError if train.early_stopping.monitor is no metric of the model.
     """
@@ -57,4 +59,9 @@ def run_fn(fn_args: FnArgs) -> None:
     lines: list[str] = []
     model.summary(print_fn=lines.append, line_length=110)
     (folder / SUMMARY_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    description = folder / DESCRIPTION_FOLDER
+    description.mkdir()
+    recipe.describe(model, description)
+    if not any(description.iterdir()):
+        description.rmdir()  # the recipe has nothing to show
     export(model, recipe, fitting.transform_output, fitting.config["recipe"], Path(fn_args.serving_model_dir))

@@ -18,7 +18,10 @@ def outcome(job: Job, folders: Mapping[str, Path]) -> Outcome:
     transformed = tft.TFTransformOutput(str(folders["transform_graph"]))
     spec = transformed.transformed_feature_spec()
     counts = {split: count_split(folders["transformed_examples"], split) for split in ("train", "eval")}
-    shapes = ", ".join(f"{name} {list(value.shape)}" for name, value in sorted(spec.items()))
+    # A feature of any length has no shape.
+    shapes = ", ".join(
+        f"{name} {list(value.shape) if hasattr(value, 'shape') else '[of any length]'}" for name, value in sorted(spec.items())
+    )
     return Outcome(
         lines=[f"{accounting.shown(counts)} examples → {shapes}"],
         metrics={"num_transformed_features": len(spec)},

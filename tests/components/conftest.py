@@ -65,6 +65,14 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tf.saved_model.save(model, str(folder / "Format-Serving"), signatures={"serve_raw": model.serve_raw})
     (folder / "keras").mkdir()
     (folder / "keras" / "model.keras").write_bytes(b"weights")
-    description = {"kind": "binary", "key_metric": "auc", "class_names": ["no", "yes"], "label": "tipped", "digest": "d1"}
+    description = {
+        "kind": "binary",
+        "key_metric": "auc",
+        "class_names": ["no", "yes"],
+        "label": "tipped",
+        "inputs": {"company": "string", "hour": "number", "miles": "number"},
+        "libraries": [],
+        "digest": "d1",
+    }
     (folder / "model.json").write_text(json.dumps(description), encoding="utf-8")
     return folder

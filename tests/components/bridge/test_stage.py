@@ -26,8 +26,8 @@ def test_an_unknown_pipeline_is_the_users_mistake(repository: Path) -> None:
     done = run(repository, "ingest", "taxy")
     assert done.returncode == 2
     assert done.stderr == (
-        "\ntaxy · ingest: params.yaml: pipelines: no pipeline is named 'taxy'. Did you mean 'taxi'? Known: taxi, penguins, "
-        "mpg. Add a line 'taxy: {data: data/taxy, recipe: recipes/…}', and the file pipelines/taxy/params.yaml.\n"
+        "\ntaxy · ingest: params.yaml: pipelines: no pipeline is named 'taxy'. Did you mean 'taxi'? Known: taxi, fashion, "
+        "reviews, penguins, mpg, fashion_npz. Add a line 'taxy: {data: data/taxy, recipe: recipes/…}', and the file pipelines/taxy/params.yaml.\n"
     )
     assert not (repository / "artifacts").exists()
 

@@ -10,21 +10,23 @@ from ruamel.yaml import YAML
 
 from components.cli import main
 from components.params.load import load_pipeline
+from tests.conftest import copy_repository
 
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.parametrize("name", ["taxi", "penguins", "mpg"])
+@pytest.mark.parametrize("name", ["taxi", "penguins", "mpg", "fashion", "fashion_npz", "reviews"])
 def test_the_output_is_a_parameter_file_with_every_default(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(ROOT)
+    root = copy_repository(tmp_path / "root", data=False)
+    monkeypatch.chdir(root)
     assert main(["params", name]) == 0
     printed = capsys.readouterr().out
     (tmp_path / "pipelines" / name).mkdir(parents=True)
     (tmp_path / "pipelines" / name / "params.yaml").write_text(printed)
-    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
-    assert load_pipeline(name, tmp_path) == load_pipeline(name, ROOT)
+    (tmp_path / "params.yaml").write_text((root / "params.yaml").read_text())
+    assert load_pipeline(name, tmp_path) == load_pipeline(name, root)
     content = YAML(typ="safe", pure=True).load(printed)
     assert content["train"].keys() == {"epochs", "batch_size", "learning_rate", "early_stopping", "class_weights"}
 

@@ -98,13 +98,20 @@ BAD_PARAMS = [
         "tabular.classifier",
         "tabular.clasifier",
         "recipe: no recipe is named 'tabular.clasifier'. Did you mean 'tabular.classifier'? "
-        "Known: tabular.classifier, tabular.regressor.",
+        "Known: image.classifier, tabular.classifier, tabular.regressor, text.classifier.",
     ),
     (
         "tabular.classifier",
         "nowhere.to:Find",
         "recipe: cannot import 'nowhere.to:Find' (No module named 'nowhere'). Expected 'module:Class', such as "
-        "'pipelines.churn.recipe:ChurnRecipe', or one of: tabular.classifier, tabular.regressor.",
+        "'pipelines.churn.recipe:ChurnRecipe', or one of: image.classifier, tabular.classifier, tabular.regressor, "
+        "text.classifier.",
+    ),
+    (
+        "path: data/taxi/*.csv",
+        "path: data/taxi/*.csv\n  images: {photo: {root: data/photos.zip}}",
+        "data.images.photo.root: 'data/photos.zip' is not inside 'data/taxi', the folder that params.yaml gives as "
+        "pipelines.taxi.data. DVC would not see the data change; make the two agree.",
     ),
     (
         "data/taxi/*.csv",

@@ -123,4 +123,6 @@ def test_raw_examples(folders: dict[str, Path]) -> None:
         {"company": ["7", None, "Blåbil"], "hour": [3, 4, None], "miles": [1.5, None, 0.5]},
         columns=["company", "hour", "miles"],
     )
-    pd.testing.assert_frame_equal(raw_examples(folders["examples"], "tipped"), expected)
+    pd.testing.assert_frame_equal(
+        raw_examples(folders["examples"], {"hour": "number", "miles": "number", "company": "string"}), expected
+    )

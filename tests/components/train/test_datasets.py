@@ -63,3 +63,24 @@ def test_folders_come_back_in_the_order_of_their_names(files: list[str], tmp_pat
     from components.train.datasets import expand
 
     assert expand([str(Path(files[0]).parent / "*")]) == files
+
+
+def test_features_of_any_length_are_padded(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    from components.train.datasets import make_dataset
+
+    file = tmp_path / "data.tfrecord"
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for tokens in ([5, 6, 7], [], [8]):
+            feature = {
+                "tokens": tf.train.Feature(int64_list=tf.train.Int64List(value=tokens)),
+                "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[len(tokens)])),
+            }
+            writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
+    spec = {"tokens": tf.io.VarLenFeature(tf.int64), "label": tf.io.FixedLenFeature([1], tf.int64)}
+    batches = [
+        (features["tokens"].numpy().tolist(), label.numpy().tolist())
+        for features, label in make_dataset([str(file)], spec, "label", 2)
+    ]
+    assert batches == [([[5, 6, 7], [0, 0, 0]], [[3], [0]]), ([[8]], [[1]])]

@@ -66,4 +66,13 @@ def test_model_json_says_what_the_model_is(penguins: Path) -> None:
         "key_metric": "accuracy",
         "class_names": ["Adelie", "Chinstrap", "Gentoo"],
         "label": "species",
+        "inputs": {
+            "bill_depth_mm": "number",
+            "bill_length_mm": "number",
+            "body_mass_g": "number",
+            "flipper_length_mm": "number",
+            "island": "string",
+            "sex": "string",
+        },
+        "libraries": [],
     }
