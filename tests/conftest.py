@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -31,11 +32,13 @@ def working_in(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
-def copy_repository(to: Path) -> Path:
-    """A working copy with parameters, schemas and data, without artifacts; returns its root."""
-    for name in ("params.yaml", "dvc.yaml"):
-        shutil.copy(ROOT / name, to / name)
-    for name in ("pipelines", "schemas", "data"):
+def copy_repository(to: Path, *, data: bool = True) -> Path:
+    """A copy without artifacts, whose params.yaml has every pipeline; returns its root."""
+    to.mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOT / "dvc.yaml", to / "dvc.yaml")
+    shared = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    (to / "params.yaml").write_text(re.sub(r"(?m)^  # (?=\w+: \{)", "  ", shared), encoding="utf-8")
+    for name in ("pipelines", "schemas", *(("data",) if data else ())):
         shutil.copytree(ROOT / name, to / name, ignore=shutil.ignore_patterns("__pycache__"))
     return to
 

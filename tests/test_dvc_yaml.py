@@ -10,6 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from components.bridge.graph import INPUTS, STAGES
+from recipes import RECIPES
 
 ROOT = Path(__file__).parents[1]
 STAGE_BODIES = {
@@ -18,11 +19,13 @@ STAGE_BODIES = {
 # They read, count, track, draw or carry; what an artifact holds does not depend on them. A change of theirs reruns nothing.
 SHAPE_NO_ARTIFACT = (
     "components/__init__.py",
+    "components/contact_sheet.py",
     "components/environment.py",
     "components/errors.py",
     "components/examples_table.py",
     "components/plot_style.py",
     "components/progress.py",
+    "components/saved_model.py",
     "components/tfrecord.py",
     "components/bridge/",
     "components/params/",
@@ -81,6 +84,14 @@ def test_a_stage_names_the_code_that_it_imports(stage: str) -> None:
         and (file in SHAPES_ARTIFACTS or not file.startswith(SHAPE_NO_ARTIFACT))
     }
     assert unnamed == set()
+
+
+@pytest.mark.parametrize("stage", ["transform", "tune", "train"])
+def test_a_stage_names_what_the_recipes_share(stage: str) -> None:
+    for package in {ROOT.joinpath(*package.split(".")) for package in RECIPES.values()}:
+        imported = _closure(sorted(package.glob("*.py")))
+        shared = {file for file in imported if not (ROOT / file).is_relative_to(package)}
+        assert shared <= set(STAGE_BODIES[stage]["deps"])
 
 
 def test_the_stages_are_those_of_the_graph_in_its_order() -> None:

@@ -1,10 +1,20 @@
-"""Asks one model in every way there is, and fails unless the answers agree: ask_all_ways.py ROOT."""
+"""Asks one model in every way there is, and fails unless the answers agree: ask_all_ways.py ROOT PIPELINE [MODEL_URI].
 
+Without MODEL_URI, which names a registered model, the model is packed as the registry would do it.
+"""
+
+import base64
+import json
 import os
+import socket
 import sys
+import tempfile
+import threading
+import time
+import urllib.request
 from pathlib import Path
 
-root = Path(sys.argv[1])
+root, pipeline = Path(sys.argv[1]), sys.argv[2]
 os.chdir(root)
 sys.path.insert(0, str(root))
 
@@ -15,61 +25,111 @@ import pandas as pd  # noqa: E402
 import tensorflow as tf  # noqa: E402
 import tensorflow_model_analysis as tfma  # noqa: E402
 import tensorflow_transform as tft  # noqa: E402
+import uvicorn  # noqa: E402
+from mlflow.models import Model  # noqa: E402
+from mlflow.pyfunc import scoring_server  # noqa: E402
 
 from components.examples_table import read_serialized  # noqa: E402
+from components.saved_model import load  # noqa: E402
+from components.tracking.packaging import pack  # noqa: E402
+from components.train.datasets import densify  # noqa: E402
 
 TOLERANCE = 1e-5
-folder = root / "artifacts" / "taxi"
+folder = root / "artifacts" / pipeline
+info = json.loads((folder / "model" / "model.json").read_text())
+columns_of = [f"probability_{name}" for name in info["class_names"]]
 examples = [record for batch in read_serialized(folder / "examples", "test") for record in batch]
 
-model = tf.saved_model.load(str(folder / "model" / "Format-Serving"))
-served = model.signatures["serving_default"](examples=tf.constant(examples))
-scores = served["score"].numpy()[:, 0]
-labels = model.signatures["transform_labels"](examples=tf.constant(examples))["label"].numpy()[:, 0]
 
-signature = model.signatures["serve_raw"].structured_input_signature[1]
+def agree(probabilities: np.ndarray, labels: list[str], way: str) -> None:
+    np.testing.assert_allclose(probabilities, expected, atol=TOLERANCE, err_msg=way)
+    assert labels == expected_labels, way
+
+
+# 1. SavedModel, serialized examples: what the others are held against.
+model = load(folder / "model")
+served = model.signatures["serving_default"](examples=tf.constant(examples))
+expected = served["probabilities"].numpy()
+expected_labels = [label.decode() for label in served["label"].numpy()]
+truth = model.signatures["transform_labels"](examples=tf.constant(examples))["label"].numpy()[:, 0]
+
+# 2. SavedModel, raw columns.
 rows = []
 for serialized in examples:
     features = tf.train.Example.FromString(serialized).features.feature
     row = {}
-    for name in signature:
+    for name, kind in info["inputs"].items():
         values = [*features[name].int64_list.value, *features[name].float_list.value, *features[name].bytes_list.value]
-        row[name] = (values[0].decode() if isinstance(values[0], bytes) else values[0]) if values else None
+        value = values[0] if values else None
+        row[name] = value.decode() if isinstance(value, bytes) and kind != "image" else value
     rows.append(row)
 frame = pd.DataFrame(rows)
-
 columns = {}
-for name, spec in signature.items():
+for name, spec in model.signatures["serve_raw"].structured_input_signature[1].items():
     if spec.dtype == tf.string:
-        columns[name] = tf.constant(frame[name].fillna("").to_numpy(str).reshape(-1, 1))
+        values = [value.encode() if isinstance(value, str) else value or b"" for value in frame[name]]
+        columns[name] = tf.constant(np.array(values, object).reshape(-1, 1))
     else:
         columns[name] = tf.constant(pd.to_numeric(frame[name]).to_numpy(float).reshape(-1, 1), spec.dtype)
 raw = model.signatures["serve_raw"](**columns)
-np.testing.assert_allclose(raw["score"].numpy()[:, 0], scores, atol=TOLERANCE)
-assert raw["label"].numpy().tolist() == served["label"].numpy().tolist()
+agree(raw["probabilities"].numpy(), [label.decode() for label in raw["label"].numpy()], "serve_raw")
 
+# 3. MLflow's pyfunc.
 mlflow.set_tracking_uri(f"sqlite:///{root / 'mlruns' / 'mlflow.db'}")
-answer = mlflow.pyfunc.load_model("models:/taxi@champion").predict(frame)
-np.testing.assert_allclose(answer["score"].to_numpy(), scores, atol=TOLERANCE)
-assert answer["label"].tolist() == [label.decode() for label in served["label"].numpy()]
+if len(sys.argv) > 3:
+    uri = sys.argv[3]
+else:
+    uri = str(Path(tempfile.mkdtemp()) / "model")
+    pack(folder / "model", Path(uri), Model(), frame.head(2))
+pyfunc = mlflow.pyfunc.load_model(uri)
+answer = pyfunc.predict(frame)
+agree(answer[columns_of].to_numpy(), answer["label"].tolist(), "pyfunc")
 
+# 4. HTTP, as `mlflow models serve` answers.
+listener = socket.create_server(("127.0.0.1", 0))
+server = uvicorn.Server(uvicorn.Config(scoring_server.init(pyfunc), log_level="error"))
+threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True).start()
+deadline = time.monotonic() + 60
+while not server.started:
+    assert time.monotonic() < deadline, "the server does not start"
+    time.sleep(0.05)
+asked = [
+    [base64.b64encode(value).decode() if isinstance(value, bytes) else None if pd.isna(value) else value for value in row]
+    for row in frame.astype(object).to_numpy().tolist()
+]
+request = urllib.request.Request(
+    f"http://127.0.0.1:{listener.getsockname()[1]}/invocations",
+    json.dumps({"dataframe_split": {"columns": list(frame), "data": asked}}).encode(),
+    {"Content-Type": "application/json"},
+)
+with urllib.request.urlopen(request) as response:  # noqa: S310  loopback
+    answer = pd.DataFrame(json.load(response)["predictions"])
+server.should_exit = True
+agree(answer[columns_of].to_numpy(), answer["label"].tolist(), "HTTP")
+
+# 5. Keras, behind the transform graph.
 transform = tft.TFTransformOutput(str(folder / "transform_graph"))
-features = dict(transform.transform_raw_features(tf.io.parse_example(examples, transform.raw_feature_spec())))
-features.pop("label")
+features = densify(transform.transform_raw_features(tf.io.parse_example(examples, transform.raw_feature_spec())))
 keras_model = keras.saving.load_model(folder / "model" / "keras" / "model.keras", safe_mode=True)
-output = np.asarray(keras_model(features, training=False))
-by_keras = output[:, -1] if output.min() >= 0 and output.max() <= 1 else 1 / (1 + np.exp(-output[:, -1]))
-np.testing.assert_allclose(by_keras, scores, atol=TOLERANCE)
+output = np.asarray(keras_model({name: features[name] for name in keras_model.input}, training=False))
+if len(info["class_names"]) == 2:
+    output = np.concatenate([1 - output[:, -1:], output[:, -1:]], axis=1)
+np.testing.assert_allclose(output, expected, atol=TOLERANCE, err_msg="Keras")
 
+# 6. In batches, as the evaluation predicted; and TFMA's own measurement.
+batch = pd.read_parquet(folder / "report" / "predictions.parquet")
+scores = np.stack(batch["probabilities"]) if "probabilities" in batch else batch[["score"]].to_numpy()
+agree(
+    scores if "probabilities" in batch else np.concatenate([1 - scores, scores], axis=1), batch["prediction"].tolist(), "batch"
+)
 result = tfma.load_eval_result(str(folder / "evaluation"))
 metrics = {
-    name: value["doubleValue"]
+    name.lower(): value["doubleValue"]
     for (key, found) in result.slicing_metrics
     if not key
     for name, value in found[""][""].items()
     if "doubleValue" in value
 }
-accuracy = float(np.mean((scores > 0.5) == labels))
-named = {name.lower(): value for name, value in metrics.items()}
-assert any("accuracy" in name and abs(value - accuracy) < 1e-6 for name, value in named.items()), (accuracy, named)
+accuracy = float(np.mean(expected.argmax(axis=1) == truth))
+assert any("accuracy" in name and abs(value - accuracy) < 1e-6 for name, value in metrics.items()), (accuracy, metrics)
 print("all agree")

@@ -104,15 +104,16 @@ def test_the_summary_tells_it_on_one_screen(first: Clone) -> None:
 
 
 def test_all_ways_of_asking_agree(first: Clone) -> None:
-    """Keras, SavedModel (both signatures), TFMA and pyfunc, in a process of its own: TensorFlow keeps what it loads."""
-    first.run(sys.executable, str(Path(__file__).with_name("ask_all_ways.py")), str(first.root))
+    """SavedModel, pyfunc, HTTP, Keras, batch and TFMA, in a process of its own: TensorFlow keeps what it loads."""
+    ask = str(Path(__file__).with_name("ask_all_ways.py"))
+    first.run(sys.executable, ask, str(first.root), "taxi", "models:/taxi@champion")
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "stages"),
     [
         ("params.yaml", "seed: 7", "seed: 8", ["tune", "train", "evaluate"]),
-        ("pipelines/taxi/params.yaml", r"drop: \[tips\]", "drop: [tips, trip_seconds]", ["ingest"]),
+        ("pipelines/taxi/params.yaml", r"drop: \[tips\]", "drop: [tips, trip_seconds]", ["ingest", "validate"]),
         ("pipelines/taxi/params.yaml", "on_anomaly: fail", "on_anomaly: warn", ["validate"]),
         ("pipelines/taxi/params.yaml", "    - pickup_census_tract\n", "", ["transform", "tune", "train"]),
         ("pipelines/taxi/params.yaml", r"hidden_units: \[64, 32\]", "hidden_units: [8]", ["tune", "train"]),
