@@ -29,6 +29,7 @@ import uvicorn  # noqa: E402
 from mlflow.models import Model  # noqa: E402
 from mlflow.pyfunc import scoring_server  # noqa: E402
 
+from components.bridge.recipe import recipe_class  # noqa: E402
 from components.examples_table import read_serialized  # noqa: E402
 from components.saved_model import load  # noqa: E402
 from components.tracking.packaging import pack  # noqa: E402
@@ -110,6 +111,7 @@ agree(answer[columns_of].to_numpy(), answer["label"].tolist(), "HTTP")
 # 5. Keras, behind the transform graph.
 transform = tft.TFTransformOutput(str(folder / "transform_graph"))
 features = densify(transform.transform_raw_features(tf.io.parse_example(examples, transform.raw_feature_spec())))
+recipe_class(info["recipe"])  # registers the layers of its own
 keras_model = keras.saving.load_model(folder / "model" / "keras" / "model.keras", safe_mode=True)
 output = np.asarray(keras_model({name: features[name] for name in keras_model.input}, training=False))
 if len(info["class_names"]) == 2:

@@ -40,9 +40,32 @@ def test_every_file_that_is_linked_to_is_there() -> None:
 
 
 def test_every_code_block_that_changes_something_is_tested() -> None:
-    tested = "".join(blocks("own-csv") + blocks("predict"))
+    tested = "".join(blocks("own-csv") + blocks("predict") + blocks("own-media"))
     for language, code in re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL):
+        if language == "yaml":  # it is shown, not typed
+            continue
         assert code in tested or set(code.split("\n")) <= {"make run", "make ui", ""}, f"{language}: {code}"
+
+
+@pytest.mark.slow
+@pytest.mark.e2e
+def test_what_is_there_can_be_asked_before_there_is_a_pipeline(second: Clone) -> None:
+    (command,) = blocks("own-media")
+    answer = second.run("bash", "-euo", "pipefail", "-c", command).stdout
+    assert "5,000 records: 5,000 good, 0 rejected" in answer
+    (section,) = re.findall(r"```yaml\n(data:.*?)```", README, re.DOTALL)
+    assert answer.endswith(section)
+
+
+def test_the_data_sections_of_the_table_are_valid() -> None:
+    from ruamel.yaml import YAML
+
+    from components.params.models import DataParams
+
+    sections = re.findall(r"\| `(\{.*?\})` \| `(?:image|text)\.classifier` \|", README)
+    assert len(sections) == 5
+    for section in sections:
+        DataParams.model_validate(YAML(typ="safe", pure=True).load(section))
 
 
 @pytest.mark.slow

@@ -27,7 +27,8 @@ def test_an_unknown_pipeline_is_the_users_mistake(repository: Path) -> None:
     assert done.returncode == 2
     assert done.stderr == (
         "\ntaxy · ingest: params.yaml: pipelines: no pipeline is named 'taxy'. Did you mean 'taxi'? Known: taxi, fashion, "
-        "reviews, penguins, mpg, fashion_npz. Add a line 'taxy: {data: data/taxy, recipe: recipes/…}', and the file pipelines/taxy/params.yaml.\n"
+        "reviews, penguins, mpg, fashion_npz. Add a line 'taxy: {data: data/taxy, recipe: recipes/…}', and the file "
+        "pipelines/taxy/params.yaml.\n"
     )
     assert not (repository / "artifacts").exists()
 
