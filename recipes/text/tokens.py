@@ -103,7 +103,7 @@ def _vocabulary_ids(tokens: list[tf.RaggedTensor], tokenizer: Counted) -> tf.Rag
         tf.concat([each.flat_values for each in tokens], axis=0),
         default_value=-1,
         top_k=vocabulary.top_k,
-        frequency_threshold=vocabulary.min_count,
+        frequency_threshold=vocabulary.min_count if vocabulary.min_count > 1 else None,  # TFT warns of 1
         vocab_filename=VOCABULARY_FILE,
     )
     words, *others = tf.split(found, [tf.size(each.flat_values) for each in tokens], num=len(tokens))

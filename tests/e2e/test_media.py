@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import copy_repository
+from tests.conftest import copy_repository, working_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 TO_EVALUATE = ("ingest", "validate", "transform", "tune", "train", "evaluate")
@@ -88,6 +89,29 @@ def test_the_report_shows_images_and_sentences(media: Path) -> None:
     projector = media / "artifacts" / "reviews" / "model_run" / "description" / "projector"
     vectors, words = ((projector / name).read_text(encoding="utf-8").splitlines() for name in ("vectors.tsv", "metadata.tsv"))
     assert len(vectors) == len(words) > 500
+
+
+def test_every_stage_has_something_to_tell(media: Path) -> None:
+    from components.bridge.job import Job
+
+    lines = {}
+    with working_in(media):
+        for pipeline in ("fashion", "reviews"):
+            job = Job.load(pipeline, media)
+            for stage in TO_EVALUATE:
+                outcome = importlib.import_module(f"components.{stage}.outcome").outcome
+                told = outcome(job, {folder.name: folder for folder in job.artifact("").iterdir()})
+                lines[pipeline, stage] = told.lines
+                if (pipeline, stage) == ("fashion", "validate"):
+                    files = told.files
+                if (pipeline, stage) == ("reviews", "train"):
+                    description = [folder for path, folder in told.files.items() if path.name == "description"]
+    assert lines["fashion", "ingest"][0].startswith("625 records in 1 file → 625 examples (")
+    assert lines["fashion", "validate"][2] == "image: 625 images; none nearly empty, no copies"
+    assert files[media / "artifacts" / "fashion" / "statistics" / "contents"] == "contents"
+    assert lines["fashion", "transform"][0].endswith(" examples → image [28, 28, 1], label [1]")
+    assert lines["reviews", "transform"][0].endswith(" examples → label [1], tokens [of any length]")
+    assert description == ["model_description"]
 
 
 def test_a_model_of_one_pipeline_is_the_backbone_of_another(media: Path, run_stages: Callable[..., None]) -> None:
