@@ -38,7 +38,7 @@ def curve(train: list[float], evaluated: list[float]) -> list[dict[str, float]]:
             [0.68, 0.7],
             "the model underfits: in epoch 1, the best on eval, loss is 0.7 on train and 0.68 on eval, and knowing the "
             "classes' frequencies alone gets 0.6931. Try more capacity (model), better features (transform), more epochs, "
-            "dropout, weight decay and augmentation, or another learning rate.",
+            "less dropout, weight decay and augmentation, or another learning rate.",
         ),
         (
             [0.6, 0.2],
