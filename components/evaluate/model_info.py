@@ -22,6 +22,7 @@ class ModelInfo(BaseModel):
         digest: Of the weights and the transform graph.
         inputs: Raw column → what it holds; empty for a model that an earlier version trained.
         libraries: Modules to import before the SavedModel is loaded.
+        learning_curve: How the training went (`verdict`, and `told` in words); empty if an earlier version trained it.
     """
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
@@ -33,6 +34,7 @@ class ModelInfo(BaseModel):
     digest: str
     inputs: dict[str, Literal["number", "string", "image", "text"]] = {}
     libraries: list[str] = []
+    learning_curve: dict[str, str] = {}
 
     def inputs_of(self, *kinds: str) -> list[str]:
         """Names of the raw columns of these kinds."""

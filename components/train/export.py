@@ -16,6 +16,7 @@ import tensorflow_transform as tft
 from components.errors import TensorlineError
 from components.train.datasets import densify
 from components.train.keras_archive import make_reproducible, number_shared_objects
+from components.train.learning_curve import Judgement
 
 MODEL_FILE = "model.json"
 KERAS_FILE = "keras/model.keras"
@@ -109,7 +110,12 @@ def model_digest(model: keras.Model, transform_graph: Path) -> str:
 
 
 def export(
-    model: keras.Model, recipe: Any, transform_output: tft.TFTransformOutput, recipe_name: str, serving_dir: Path
+    model: keras.Model,
+    recipe: Any,
+    transform_output: tft.TFTransformOutput,
+    recipe_name: str,
+    judgement: Judgement,
+    serving_dir: Path,
 ) -> dict[str, Any]:
     """Writes the SavedModel to `serving_dir`, keras/model.keras and model.json beside it; returns what model.json holds."""
     module = ServingModule(model, recipe, transform_output, recipe.task.label)
@@ -137,6 +143,7 @@ def export(
         "libraries": recipe.libraries,
         "digest": model_digest(model, Path(transform_output.transform_savedmodel_dir)),
         "num_parameters": int(model.count_params()),
+        "learning_curve": judgement.as_dict(),
     }
     (folder / MODEL_FILE).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
     return description

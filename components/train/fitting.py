@@ -24,12 +24,16 @@ LABEL_KEY = "label"  # recipes.contract.LABEL_KEY; components know recipes by na
 
 @dataclass(frozen=True)
 class Fitting:
-    """A recipe that knows its features, the two splits, and what `fit` takes."""
+    """A recipe that knows its features, the two splits, and what `fit` takes.
+
+    `label_counts` has the training examples of each class; it is empty for a regression.
+    """
 
     recipe: Any
     transform_output: tft.TFTransformOutput
     train: tf.data.Dataset
     eval: tf.data.Dataset
+    label_counts: list[int]
     class_weight: dict[int, float] | None
     config: dict[str, Any]
 
@@ -71,17 +75,17 @@ def prepare(fn_args: FnArgs) -> Fitting:
     recipe.set_features({name: value for name, value in spec.items() if name != LABEL_KEY}, transform_output)
     batch_size = config["train"]["batch_size"]
     train_files, eval_files = expand(fn_args.train_files), expand(fn_args.eval_files)
-    counts: list[int] = []
-    setting = config["train"]["class_weights"]
-    if setting == "balanced" and recipe.class_names:
-        labels = make_dataset(train_files, spec, LABEL_KEY, 8192).map(lambda features, label: label)
-        counts = count_labels(labels, len(recipe.class_names))
+    label_counts: list[int] = []
+    if recipe.class_names:
+        labels = make_dataset(train_files, {LABEL_KEY: spec[LABEL_KEY]}, LABEL_KEY, 8192).map(lambda features, label: label)
+        label_counts = count_labels(labels, len(recipe.class_names))
     return Fitting(
         recipe=recipe,
         transform_output=transform_output,
         train=make_dataset(train_files, spec, LABEL_KEY, batch_size, shuffle_seed=config["seed"]),
         eval=make_dataset(eval_files, spec, LABEL_KEY, max(batch_size, 1024)),
-        class_weight=class_weights(setting, recipe.class_names, counts),
+        label_counts=label_counts,
+        class_weight=class_weights(config["train"]["class_weights"], recipe.class_names, label_counts),
         config=config,
     )
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 Verdict = Literal["diverged", "underfits", "overfits", "unfinished", "fits"]
@@ -60,7 +60,7 @@ class Judgement:
 
     def as_dict(self) -> dict[str, Any]:
         """For model.json."""
-        return asdict(self)
+        return {"verdict": self.verdict, "told": str(self)}
 
     def __str__(self) -> str:
         return f"{_SHOWN[self.verdict]}: {self.evidence}. {self.advice}".rstrip()

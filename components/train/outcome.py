@@ -28,13 +28,17 @@ def outcome(job: Job, folders: Mapping[str, Path]) -> Outcome:
         files[description] = "model_description"
     return Outcome(
         lines=[
-            f"{model['recipe']}: {model['num_parameters']:,} parameters, {len(epochs)} epochs, digest {model['digest'][:12]}"
+            f"{model['recipe']}: {model['num_parameters']:,} parameters, {len(epochs)} epochs, digest {model['digest'][:12]}",
+            model["learning_curve"]["told"],
         ],
         params={"num_parameters": model["num_parameters"], "num_epochs": len(epochs)},
         files=files,
         figures={f"curves/{name}.png": figure for name, figure in curves(epochs).items()},
         dataset=(job.name, data["data_digest"], ", ".join(data["by_file"])) if data else None,
-        tags={"tensorline.model_digest": model["digest"]},
+        tags={
+            "tensorline.model_digest": model["digest"],
+            "tensorline.learning_curve": model["learning_curve"]["verdict"],
+        },
     )
 
 

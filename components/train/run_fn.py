@@ -12,6 +12,7 @@ import keras_tuner
 from components.errors import UserError
 from components.train.export import export
 from components.train.fitting import PublishProgress, prepare
+from components.train.learning_curve import judge, no_skill_loss
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -64,4 +65,5 @@ def run_fn(fn_args: FnArgs) -> None:
     recipe.describe(model, description)
     if not any(description.iterdir()):
         description.rmdir()  # the recipe has nothing to show
-    export(model, recipe, fitting.transform_output, fitting.config["recipe"], Path(fn_args.serving_model_dir))
+    judgement = judge(epochs, no_skill_loss(fitting.label_counts))
+    export(model, recipe, fitting.transform_output, fitting.config["recipe"], judgement, Path(fn_args.serving_model_dir))

@@ -82,6 +82,7 @@ def test_a_sentence_is_answered_alike_in_every_way(media: Path) -> None:
 def test_the_report_shows_images_and_sentences(media: Path) -> None:
     page = (media / "artifacts" / "fashion" / "report" / "report.html").read_text(encoding="utf-8")
     assert "data:image/png;base64," in page
+    assert "Training:" in page
     report = media / "artifacts" / "reviews" / "report"
     wrong = (report / "wrong_examples.csv").read_text(encoding="utf-8").splitlines()
     assert len(wrong) > 1

@@ -58,6 +58,9 @@ def test_model_json_says_what_the_model_is(penguins: Path) -> None:
     description = json.loads((penguins / "artifacts" / "penguins" / "model" / "model.json").read_text())
     digest = description.pop("digest")
     num_parameters = description.pop("num_parameters")
+    curve = description.pop("learning_curve")
+    assert curve.keys() == {"verdict", "told"}
+    assert "in epoch " in curve["told"]
     assert len(digest) == 64
     assert num_parameters > 0
     assert description == {
