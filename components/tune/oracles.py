@@ -112,10 +112,11 @@ class Resumable:
         state = json.loads(self.state_file.read_text(encoding="utf-8"))
         self.trials = {trial["trial_id"]: Trial.from_state(trial) for trial in state["trials"]}
         self.set_state(state["oracle"])
-        running = list(self.ongoing_trials.values())
+        # KerasTuner saves a trial that has ended before it takes it off the list of those that run.
+        running = [trial for trial in self.ongoing_trials.values() if trial.status == "RUNNING"]
         self.ongoing_trials = {}
         for trial in running:
-            if self.starts[trial.trial_id] >= MAX_STARTS:
+            if self.starts.get(trial.trial_id, 0) >= MAX_STARTS:
                 trial.status = "FAILED"
                 trial.message = (
                     f"the process died {MAX_STARTS} times while this trial ran, so it was given up. "
