@@ -27,10 +27,11 @@ def test_every_algorithm_is_told() -> None:
 @pytest.mark.slow  # imports KerasTuner
 def test_the_numbers_are_the_codes() -> None:
     from components.tune.importance import MIN_TRIALS
-    from components.tune.oracles import MAX_STARTS
+    from components.tune.oracles import MAX_OUT_OF_MEMORY, MAX_STARTS
     from components.tune.search import NUM_HOPELESS
 
-    assert (MIN_TRIALS, MAX_STARTS, NUM_HOPELESS) == (6, 3, 3)
+    assert (MIN_TRIALS, MAX_OUT_OF_MEMORY, MAX_STARTS, NUM_HOPELESS) == (6, 2, 6, 3)
     assert "from six completed trials on" in TEXT
-    assert "in which the process died three times" in TEXT
+    assert "the second time that the Linux kernel killed" in TEXT
+    assert "and the sixth time in any case" in TEXT
     assert "When the first three trials fail" in TEXT

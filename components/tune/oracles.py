@@ -21,8 +21,11 @@ from keras_tuner.engine.trial import Trial
 from keras_tuner.src.tuners.gridsearch import LinkedList
 
 STATE_FILE = "search.json"
-MAX_STARTS = 3
-"""A trial in which the process died so often is given up: most likely the system kills it for want of memory."""
+MAX_STARTS = 6
+"""A trial in which the process died so often is given up, whatever killed it."""
+MAX_OUT_OF_MEMORY = 2
+"""A trial in which it died so often while the system killed some process for want of memory is given up as well."""
+_KERNEL_COUNTERS = Path("/proc/vmstat")
 _OTHER_SEED = 2**31 - 1
 """In place of 0, which KerasTuner takes for none, and then draws one of its own."""
 
@@ -33,6 +36,8 @@ class Resumable:
     Attributes:
         curves: Trial id → metrics of each epoch.
         starts: Trial id → how often it was begun.
+        out_of_memory: Trial id → how often the process died in it while the system killed for want of memory.
+        oom_kills: `oom_kills` when the last trial was begun.
         seconds: How long the trials took that have ended, in all runs of the search together.
         out_of_time: Whether tune.max_minutes ended the search.
     """
@@ -53,6 +58,8 @@ class Resumable:
         super().__init__(**kwargs)
         self.curves: dict[str, list[dict[str, float]]] = {}
         self.starts: dict[str, int] = {}
+        self.out_of_memory: dict[str, int] = {}
+        self.oom_kills = 0
         self.seconds = 0.0
         self.out_of_time = False
 
@@ -73,6 +80,7 @@ class Resumable:
         trial = super().create_trial(tuner_id)  # type: ignore[misc]
         if trial.status == "RUNNING":
             self.starts[trial.trial_id] = self.starts.get(trial.trial_id, 0) + 1
+            self.oom_kills = oom_kills()
             self.save()
         return trial
 
@@ -86,6 +94,8 @@ class Resumable:
             **super().get_state(),  # type: ignore[misc]
             "curves": self.curves,
             "starts": self.starts,
+            "out_of_memory": self.out_of_memory,
+            "oom_kills": self.oom_kills,
             "seconds": self.seconds,
             "out_of_time": self.out_of_time,
         }
@@ -93,6 +103,7 @@ class Resumable:
     def set_state(self, state: Mapping[str, Any]) -> None:
         super().set_state(state)  # type: ignore[misc]
         self.curves, self.starts = state["curves"], state["starts"]
+        self.out_of_memory, self.oom_kills = state["out_of_memory"], state["oom_kills"]
         self.seconds, self.out_of_time = state["seconds"], state["out_of_time"]
 
     def save(self) -> None:
@@ -116,15 +127,24 @@ class Resumable:
         running = [trial for trial in self.ongoing_trials.values() if trial.status == "RUNNING"]
         self.ongoing_trials = {}
         for trial in running:
-            if self.starts.get(trial.trial_id, 0) >= MAX_STARTS:
-                trial.status = "FAILED"
-                trial.message = (
-                    f"the process died {MAX_STARTS} times while this trial ran, so it was given up. "
-                    "Most likely the system killed it because it ran out of memory."
-                )
-                self.end_order.append(trial.trial_id)
-            else:
+            trial.message = self._why_to_give_up(trial.trial_id)
+            if trial.message is None:
                 self._retry_queue.append(trial.trial_id)
+            else:
+                trial.status = "FAILED"
+                self.end_order.append(trial.trial_id)
+        self.save()  # with what was counted
+
+    def _why_to_give_up(self, trial_id: str) -> str | None:
+        """Why a trial in which the process died is not begun again; None if it is."""
+        if oom_kills() > self.oom_kills:
+            self.out_of_memory[trial_id] = self.out_of_memory.get(trial_id, 0) + 1
+            self.oom_kills = oom_kills()
+        if self.out_of_memory.get(trial_id, 0) >= MAX_OUT_OF_MEMORY:
+            return f"out of memory: the system killed the process {MAX_OUT_OF_MEMORY} times while this trial ran"
+        if self.starts.get(trial_id, 0) >= MAX_STARTS:
+            return f"the process died {MAX_STARTS} times while this trial ran, for whatever reason"
+        return None
 
     def _save_trial(self, trial: Trial) -> None:
         """Not by itself: `save` writes all trials together with the oracle."""
@@ -176,6 +196,18 @@ class GridSearchOracle(Resumable, keras_tuner.oracles.GridSearchOracle):
         for trial_id in sorted(self.start_order, key=functools.cmp_to_key(compare)):
             self._ordered_ids.insert(trial_id)
         self._populate_next = list(self.end_order)
+
+
+def oom_kills() -> int:
+    """How many processes the Linux kernel has killed for want of memory since it started; 0 where it does not tell.
+
+    Of the whole machine: a process cannot be asked after its death, and its control group may be gone with it.
+    """
+    try:
+        counters = _KERNEL_COUNTERS.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in counters if line.startswith("oom_kill ")), 0)
 
 
 def make_oracle(settings: Mapping[str, Any], objective: tuple[str, str], seed: int, space: Any) -> Any:

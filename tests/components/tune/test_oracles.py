@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Callable
@@ -11,7 +12,8 @@ from typing import Any
 import keras_tuner
 import pytest
 
-from components.tune.oracles import MAX_STARTS, make_oracle
+from components.tune import oracles
+from components.tune.oracles import MAX_OUT_OF_MEMORY, MAX_STARTS, make_oracle
 
 ALGORITHMS = {"random": 9, "bayesian": 5, "hyperband": 9, "grid": 9}
 """And how many trials of each; a Gaussian process takes its time."""
@@ -43,12 +45,12 @@ def end(oracle: Any, trial: Any) -> None:
 
 
 def run_to_the_end(oracle: Any, started: list[str]) -> dict[str, Any]:
-    """The final state, without the numbers that tell of interruptions."""
+    """The final state, without what tells of interruptions."""
     while (trial := oracle.create_trial("tuner0")).status == "RUNNING":
         started.append(trial.trial_id)
         end(oracle, trial)
     state: dict[str, Any] = json.loads(oracle.state_file.read_text())
-    for name in ("starts", "run_times", "display"):
+    for name in ("starts", "out_of_memory", "oom_kills", "ongoing_trials", "run_times", "display"):
         state["oracle"].pop(name)
     state["oracle"]["tried_so_far"].sort()
     return state
@@ -116,20 +118,45 @@ def test_a_seed_of_0_is_a_seed(tmp_path: Path) -> None:
     }
 
 
-def test_a_trial_that_kills_the_process_again_and_again_is_given_up(tmp_path: Path) -> None:
-    for number in range(MAX_STARTS):
-        oracle = new_oracle(tmp_path, "random")
+def die(folder: Path, times: int) -> Any:
+    """The search after the process died so often in trial 0."""
+    for number in range(times):
+        oracle = new_oracle(folder, "random")
         if number:
             oracle.reload()
         assert oracle.create_trial("tuner0").trial_id == "0"  # and the process dies
-    oracle = new_oracle(tmp_path, "random")
+    oracle = new_oracle(folder, "random")
     oracle.reload()
+    return oracle
+
+
+def test_a_trial_in_which_the_process_dies_again_and_again_is_given_up(tmp_path: Path) -> None:
+    oracle = die(tmp_path, MAX_STARTS)
     assert oracle.create_trial("tuner0").trial_id == "1"
     assert (oracle.trials["0"].status, oracle.trials["0"].message) == (
         "FAILED",
-        "the process died 3 times while this trial ran, so it was given up. Most likely the system killed it because it ran "
-        "out of memory.",
+        "the process died 6 times while this trial ran, for whatever reason",
     )
+
+
+def test_a_trial_that_the_system_kills_for_want_of_memory_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    count = itertools.count()
+    monkeypatch.setattr(oracles, "oom_kills", lambda: next(count))
+    oracle = die(tmp_path, MAX_OUT_OF_MEMORY)
+    assert oracle.create_trial("tuner0").trial_id == "1"
+    assert (oracle.trials["0"].status, oracle.trials["0"].message) == (
+        "FAILED",
+        "out of memory: the system killed the process 2 times while this trial ran",
+    )
+
+
+@pytest.mark.parametrize(("content", "expected"), [("oom_killer 7\noom_kill 3\n", 3), ("pgfault 1\n", 0), (None, 0)])
+def test_what_the_kernel_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None, expected: int) -> None:
+    counters = tmp_path / "vmstat"
+    if content is not None:
+        counters.write_text(content)
+    monkeypatch.setattr(oracles, "_KERNEL_COUNTERS", counters)
+    assert oracles.oom_kills() == expected
 
 
 def test_a_trial_that_was_stopped_in_good_order_is_not_given_up(tmp_path: Path) -> None:
