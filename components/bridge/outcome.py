@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial of a search, logged as a nested run."""
+    """One trial of a search, logged as a nested run; `reason` says why it failed, or was cut short."""
 
     name: str
     params: dict[str, Any]
     epochs: list[dict[str, float]]
     score: float | None
     status: str
+    reason: str | None = None
 
 
 @dataclass

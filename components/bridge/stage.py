@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from tfx.dsl.components.base.base_component import BaseComponent
     from tfx.types.artifact import Artifact
 
+RESUMABLE = ("tune",)
+"""Stages that go on where they were killed."""
+
 _KEY = re.compile(r"^(?=(?:recipe|data|validate|transform|model|tune|train|evaluate|register)[.:] ?\S)", re.MULTILINE)
 
 
@@ -77,7 +80,7 @@ def run_stage(stage: str, name: str, root: Path) -> list[str]:
 
     Raises: TensorlineError in its kinds; whatever a component raises.
     """
-    from components.bridge.tracked import track
+    from components.bridge.tracked import state_root, track
 
     job = Job.load(name, root)
     with track(job, stage) as tracked, progress.listening(_show_progress(job, stage)), progress.listening(tracked.on_progress):
@@ -89,7 +92,8 @@ def run_stage(stage: str, name: str, root: Path) -> list[str]:
             baseline = tracked.champion_folder(scratch / ".champion") if stage == "evaluate" else None
             if baseline is not None:
                 folders["baseline_model"] = baseline
-            made = execute(job, stage, folders, scratch, tracked.exec_properties())
+            state = tracked.state_folder if stage in RESUMABLE else None
+            made = execute(job, stage, folders, scratch, tracked.exec_properties(), state)
             _account(stage, folders, made)
         except TensorlineError:
             # What a refused stage found out (the anomalies, say) is worth seeing.
@@ -102,11 +106,17 @@ def run_stage(stage: str, name: str, root: Path) -> list[str]:
             _replace(folder, job.artifact(key))
         shutil.rmtree(scratch)
         tracked.write_run_file(job.artifact("runs") / f"{stage}.json")
+        shutil.rmtree(state_root(job, stage), ignore_errors=True)  # also those of inputs that are no more
     return outcome.lines
 
 
 def execute(
-    job: Job, stage: str, folders: Mapping[str, Path], scratch: Path, properties: Mapping[str, Any]
+    job: Job,
+    stage: str,
+    folders: Mapping[str, Path],
+    scratch: Path,
+    properties: Mapping[str, Any],
+    state: Path | None = None,
 ) -> dict[str, Path]:
     """Runs the executors of a stage's components, without ML Metadata.
 
@@ -116,6 +126,7 @@ def execute(
         folders: The artifacts that are there already, by output key.
         scratch: Folder to write the stage's artifacts to, each under its output key.
         properties: Exec properties that only this run knows, set where a component takes them.
+        state: The components' temporary folder, if what they write there is to survive a kill; it may hold what was left.
 
     Returns: The folders that were made, by output key.
     """
@@ -135,7 +146,7 @@ def execute(
         known = {key: value for key, value in properties.items() if key in component.spec.PARAMETERS}
         exec_properties = {**component.spec.exec_properties, **known}
         try:
-            _executor(component, job, scratch).Do(inputs, outputs, exec_properties)
+            _executor(component, job, state or scratch / ".tmp").Do(inputs, outputs, exec_properties)
         except ValueError as error:
             if is_recipe_error(error):  # recipes know no errors of ours
                 raise UserError(str(error)) from error
@@ -153,12 +164,12 @@ def _resolve(channel: Any, made: Mapping[tuple[str, str], Artifact]) -> list[Art
     return list(channel.get())
 
 
-def _executor(component: BaseComponent, job: Job, scratch: Path) -> Any:
+def _executor(component: BaseComponent, job: Job, temporary: Path) -> Any:
     from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
     from tfx.dsl.components.base.base_executor import BaseExecutor
 
     executor_class = component.executor_spec.executor_class
-    common = {"tmp_dir": uri_of(scratch / ".tmp"), "unique_id": component.id}
+    common = {"tmp_dir": uri_of(temporary), "unique_id": component.id}
     if issubclass(executor_class, BaseBeamExecutor):
         context = BaseBeamExecutor.Context(**context_args(job.shared.beam), **common)
     else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +29,12 @@ class Tracked:
     stage: str
     store: Store
     run: RunLog
+    inputs_digest: str
+
+    @property
+    def state_folder(self) -> Path:
+        """Where the stage may keep what is to survive a kill; another folder for any other inputs, code or parameters."""
+        return state_root(self.job, self.stage) / self.inputs_digest[:16]
 
     def on_progress(self, metrics: Mapping[str, float], step: int, num_steps: int) -> None:
         """Logs what was published, so that the curve grows while the model learns."""
@@ -55,7 +63,7 @@ class Tracked:
             run.log_dataset(*outcome.dataset)
         for trial in outcome.trials:
             score = {} if trial.score is None else {"score": trial.score}
-            run.log_trial(trial.name, trial.params, trial.epochs, score, trial.status)
+            run.log_trial(trial.name, trial.params, trial.epochs, score, trial.status, trial.reason)
         if outcome.model_metrics or outcome.model_files:
             model_run = reopen(self.store, self._train_run_id()) if self._train_run_id() else None
             if model_run is not None:
@@ -80,16 +88,23 @@ def track(job: Job, stage: str) -> Iterator[Tracked]:
     needs = stage_dependencies(job.root, stage, job.name, entry.model_dump())
     store = open_store(job.root)
     data = job.ingest_report()
+    params, dependencies = _sections(job, needs.params), digest_paths(needs.paths, job.root)
+    inputs = json.dumps({"params": params, "dependencies": dependencies}, sort_keys=True)
     with start_stage_run(
         store,
         job.name,
         stage,
-        params=_sections(job, needs.params),
+        params=params,
         git=git_state(job.root),
-        dependencies=digest_paths(needs.paths, job.root),
+        dependencies=dependencies,
         data_digest=data["data_digest"] if data else None,
     ) as run:
-        yield Tracked(job, stage, store, run)
+        yield Tracked(job, stage, store, run, hashlib.sha256(inputs.encode()).hexdigest())
+
+
+def state_root(job: Job, stage: str) -> Path:
+    """The states that a stage of a pipeline keeps, one for each of its inputs, where DVC deletes nothing."""
+    return job.artifact(".state") / stage
 
 
 def _sections(job: Job, wanted: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:

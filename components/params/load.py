@@ -248,6 +248,9 @@ def _known_keys(model: type[pydantic.BaseModel], location: tuple[str, ...]) -> l
         if part in mapping:
             node = definitions[mapping[part].rpartition("/")[2]]
             continue
+        if {"$ref": f"#/$defs/{part}"} in node.get("oneOf", ()):  # a union whose tags are the names of its models
+            node = definitions[part]
+            continue
         additional = node.get("additionalProperties")
         child = node.get("properties", {}).get(part) or (additional if isinstance(additional, Mapping) else None)
         child = child or node.get("items") or {}

@@ -10,7 +10,18 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Name = Annotated[str, StringConstraints(min_length=1)]
@@ -225,13 +236,81 @@ class ValidateParams(Params):
     num_shown: Annotated[int, Field(ge=0, le=1000)] = Field(default=5, description="Offending examples shown an anomaly.")
 
 
+class SpaceValues(Params):
+    """The values that a hyperparameter may take."""
+
+    values: list[Any]
+
+    @field_validator("values")
+    @classmethod
+    def _of_one_type(cls, values: list[Any]) -> list[Any]:
+        if not values or not all(isinstance(value, bool | int | float | str) for value in values):
+            raise ValueError(f"expected a list of numbers, strings, or true and false, got {values}")
+        types = {"number" if type(value) in {int, float} else type(value).__name__ for value in values}
+        if len(types) > 1:
+            raise ValueError(f"expected values of one type, got {values}")
+        if any(value in values[:index] for index, value in enumerate(values)):
+            raise ValueError(f"expected different values, got {values}")
+        return values
+
+
+class SpaceRange(Params):
+    """The numbers between `min` and `max`, both included."""
+
+    min: float
+    max: float
+    sampling: Literal["linear", "log"] = Field(default="linear", description="log: as likely from 0.001 to 0.01 as to 0.1.")
+    step: Annotated[float, Field(gt=0.0)] | None = Field(
+        default=None, description="From value to value: what is added, or with log what it is multiplied by; none: any number."
+    )
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> SpaceRange:
+        if self.min >= self.max:
+            raise ValueError(f"expected min < max, got {self.min:g} and {self.max:g}")
+        if self.sampling == "log" and self.min <= 0:
+            raise ValueError(f"sampling log: expected min > 0, got {self.min:g}")
+        if self.sampling == "log" and self.step is not None and self.step <= 1:
+            raise ValueError(f"sampling log: expected step > 1, by which each value is multiplied, got {self.step:g}")
+        return self
+
+
+def _space_kind(value: Any) -> str:
+    if isinstance(value, SpaceValues) or (isinstance(value, dict) and "values" in value):
+        return "SpaceValues"
+    return "SpaceRange" if isinstance(value, dict | SpaceRange) else "fixed"
+
+
+def _one_value(value: Any) -> Any:
+    if not isinstance(value, bool | int | float | str):
+        shown = "nothing" if value is None else repr(value)
+        raise ValueError(f"expected {{values: […]}}, {{min: …, max: …}}, or one fixed value, got {shown}")
+    return value
+
+
+SpaceOverride = Annotated[
+    Annotated[SpaceValues, Tag("SpaceValues")]
+    | Annotated[SpaceRange, Tag("SpaceRange")]
+    | Annotated[Any, AfterValidator(_one_value), Tag("fixed")],
+    Discriminator(_space_kind),
+]
+"""The tags are the names of the models, by which `load` finds their keys."""
+
+
 class TuneParams(Params):
     """The search for hyperparameters; `max_trials: 0` takes the recipe's defaults."""
 
-    algorithm: Literal["random", "hyperband", "bayesian"] = "random"
+    algorithm: Literal["random", "hyperband", "bayesian", "grid"] = "random"
     objective: Name | None = Field(default=None, description="A metric on eval, as val_auc; none: the recipe's own.")
     max_trials: Annotated[int, Field(ge=0)] = 0
+    max_minutes: Annotated[float, Field(gt=0.0)] | None = Field(
+        default=None, description="No longer than this, but until one trial has completed; what is found by then counts."
+    )
     epochs: Annotated[int, Field(gt=0)] = Field(default=10, description="Epochs a trial; with hyperband the most.")
+    space: dict[Name, SpaceOverride] = Field(
+        default={},
+        description="Hyperparameter of the recipe: {values: […]}, {min, max, sampling, step}, or one fixed value.",
+    )
 
 
 class EarlyStopping(Params):

@@ -108,6 +108,7 @@ class RunLog:
         epochs: Sequence[Mapping[str, float]],
         metrics: Mapping[str, float],
         status: str = "COMPLETED",
+        reason: str | None = None,
     ) -> str:
         """Logs one trial of a search as a nested run; returns its id.
 
@@ -117,15 +118,17 @@ class RunLog:
             epochs: Metrics of each epoch.
             metrics: Its results, such as the score.
             status: KerasTuner's: COMPLETED, FAILED, INVALID; all others never ended and are KILLED.
+            reason: Why it failed, or was cut short; a tag.
         """
         tags = {
             "mlflow.parentRunId": self.ref.run_id,
             STAGE: f"{self.ref.stage}.trial",
             PIPELINE: self.ref.pipeline,
             "tensorline.trial.status": status,
+            **({"tensorline.trial.reason": reason} if reason else {}),
             **process_tags(),
         }
-        run = self.store.client.create_run(self.ref.experiment_id, tags=tags, run_name=name)
+        run = self.store.client.create_run(self.ref.experiment_id, tags=tag_values(tags), run_name=name)
         ref = RunRef(run.info.run_id, self.ref.experiment_id, tags[STAGE], self.ref.pipeline)
         trial = RunLog(self.store, ref)
         trial.log_params(params)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -26,16 +28,24 @@ LABEL_KEY = "label"  # recipes.contract.LABEL_KEY; components know recipes by na
 class Fitting:
     """A recipe that knows its features, the two splits, and what `fit` takes.
 
-    `label_counts` has the training examples of each class; it is empty for a regression.
+    Attributes:
+        make_train: Makes the training split anew. A data set that was iterated over goes on shuffling where it stopped; a new
+            one begins with the order of the first epoch.
+        label_counts: Training examples of each class; empty for a regression.
     """
 
     recipe: Any
     transform_output: tft.TFTransformOutput
-    train: tf.data.Dataset
+    make_train: Callable[[], tf.data.Dataset]
     eval: tf.data.Dataset
     label_counts: list[int]
     class_weight: dict[int, float] | None
     config: dict[str, Any]
+
+    @property
+    def train(self) -> tf.data.Dataset:
+        """The training split, from its first epoch on."""
+        return self.make_train()
 
     def monitor(self) -> tuple[str, str]:
         """(metric to watch, min or max): tune.objective, or the recipe's own."""
@@ -82,7 +92,7 @@ def prepare(fn_args: FnArgs) -> Fitting:
     return Fitting(
         recipe=recipe,
         transform_output=transform_output,
-        train=make_dataset(train_files, spec, LABEL_KEY, batch_size, shuffle_seed=config["seed"]),
+        make_train=partial(make_dataset, train_files, spec, LABEL_KEY, batch_size, shuffle_seed=config["seed"]),
         eval=make_dataset(eval_files, spec, LABEL_KEY, max(batch_size, 1024)),
         label_counts=label_counts,
         class_weight=class_weights(config["train"]["class_weights"], recipe.class_names, label_counts),

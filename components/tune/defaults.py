@@ -12,6 +12,9 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 
 from components.tune.component import TRIALS_FILE
 
+NO_SEARCH: dict[str, Any] = {"max_trials": 0, "trials": []}
+"""What `trials.json` says then."""
+
 
 class RecipeDefaultsExecutor(base_executor.BaseExecutor):
     """Builds the model once, so that the recipe names its hyperparameters, and writes their defaults."""
@@ -37,7 +40,7 @@ class RecipeDefaultsExecutor(base_executor.BaseExecutor):
         (best / "best_hyperparameters.txt").write_text(json.dumps(hp.get_config()), encoding="utf-8")
         results = Path(artifact_utils.get_single_uri(output_dict["tuner_results"]))
         results.mkdir(parents=True, exist_ok=True)
-        (results / TRIALS_FILE).write_text("[]\n", encoding="utf-8")
+        (results / TRIALS_FILE).write_text(json.dumps(NO_SEARCH, indent=1) + "\n", encoding="utf-8")
 
 
 class RecipeDefaultsSpec(component_spec.ComponentSpec):

@@ -75,7 +75,7 @@ BAD_PARAMS = [
     (
         "max_trials: 3",
         "algorithm: randon",
-        "tune.algorithm: expected 'random', 'hyperband' or 'bayesian', got 'randon'. Did you mean 'random'?",
+        "tune.algorithm: expected 'random', 'hyperband', 'bayesian' or 'grid', got 'randon'. Did you mean 'random'?",
     ),
     ("label: big_tipper", "label: 3", "data.label: expected a string, got 3"),
     ("  label: big_tipper\n", "", "data.label: missing. Add it."),
@@ -191,3 +191,44 @@ def test_beam_options_reach_the_command_line(repository: Path) -> None:
         SHARED + "beam: {runner: FlinkRunner, options: {flink_master: 'localhost:8081'}}\n"
     )
     assert load_shared(repository).beam.args() == ["--runner=FlinkRunner", "--flink_master=localhost:8081"]
+
+
+def test_a_search_space_of_ones_own(repository: Path) -> None:
+    ranges = "b: {min: 1, max: 2, step: 0.5}, c: {min: 1e-4, max: 1, sampling: log}"
+    space = f"{{a: {{values: [1, 2]}}, {ranges}, d: relu, e: 0.5, f: true}}"
+    (repository / FILE).write_text(GOOD.replace("tune: {max_trials: 3}", f"tune: {{max_trials: 3, space: {space}}}"))
+    assert load_pipeline("taxi", repository).tune.model_dump(mode="json")["space"] == {
+        "a": {"values": [1, 2]},
+        "b": {"min": 1.0, "max": 2.0, "sampling": "linear", "step": 0.5},
+        "c": {"min": 1e-4, "max": 1.0, "sampling": "log", "step": None},
+        "d": "relu",
+        "e": 0.5,
+        "f": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("space", "problem"),
+    [
+        ("{vales: [1]}", ".vales: unknown key. Known: max, min, sampling, step."),
+        ("{values: [1], step: 2}", ".step: unknown key. Known: values."),
+        ("{values: []}", ".values: expected a list of numbers, strings, or true and false, got []"),
+        ("{values: [1, relu]}", ".values: expected values of one type, got [1, 'relu']"),
+        ("{values: [1, 2, 1]}", ".values: expected different values, got [1, 2, 1]"),
+        ("{min: 1}", ".max: missing. Add it."),
+        ("{min: 2, max: 1}", ": expected min < max, got 2 and 1"),
+        ("{min: 0, max: 1, sampling: log}", ": sampling log: expected min > 0, got 0"),
+        (
+            "{min: 1, max: 8, sampling: log, step: 1}",
+            ": sampling log: expected step > 1, by which each value is multiplied, got 1",
+        ),
+        ("{min: 1, max: 2, sampling: lin}", ".sampling: expected 'linear' or 'log', got 'lin'. Did you mean 'linear'?"),
+        ("[1, 2]", ": expected {values: […]}, {min: …, max: …}, or one fixed value, got [1, 2]"),
+        ("", ": expected {values: […]}, {min: …, max: …}, or one fixed value, got nothing"),
+    ],
+)
+def test_mistakes_in_a_search_space(repository: Path, space: str, problem: str) -> None:
+    found = message(repository, "tune: {max_trials: 3}", f"tune: {{max_trials: 3, space: {{dropout: {space}}}}}")
+    problems = [line.removeprefix(f"{FILE}: tune.space.dropout") for line in found.splitlines()]
+    assert problem in problems
+    assert all(line.startswith(f"{FILE}: tune.space.dropout") for line in found.splitlines())
