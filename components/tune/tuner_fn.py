@@ -50,7 +50,7 @@ def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
     settings = fitting.config["tune"]
     metric, direction = fitting.monitor()
     common = {
-        "hypermodel": fitting.recipe,
+        "hypermodel": fitting.hypermodel(),
         "objective": keras_tuner.Objective(metric, direction),
         "seed": fitting.config["seed"],
         "directory": fn_args.working_dir,
