@@ -18,6 +18,7 @@ lends `train_on_share` to Keras' `fit` as well when there are several replicas.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -156,11 +157,9 @@ def train_on_share(model: keras.Model, clip_norm: float | None, batch: Any) -> d
     gradients = tape.gradient(scaled, variables)
     # Keras looks for overflow, which mixed precision with float16 has, in the first replica's gradients alone.
     if clip_norm is not None or (num_replicas > 1 and scaled is not loss):
-        gradients = _of_whole_batch(gradients, replica)
-        if clip_norm is not None:
-            # Gradients are as large as the scaled loss.
-            gradients, _ = tf.clip_by_global_norm(gradients, clip_norm * model.optimizer.scale_loss(1.0))
-        gradients = [None if gradient is None else gradient / num_replicas for gradient in gradients]
+        limit = math.inf if clip_norm is None else clip_norm * model.optimizer.scale_loss(1.0)
+        factor = _factor(gradients, replica, limit)
+        gradients = [None if gradient is None else _times(gradient, factor) for gradient in gradients]
     model.optimizer.apply_gradients(zip(gradients, variables, strict=True))  # sums over the replicas
     _update_loss(model, loss * num_replicas, tf.cast(num_examples, tf.float32) / num_replicas)
     metrics: dict[str, tf.Tensor] = model.compute_metrics(x, y, y_pred, sample_weight)
@@ -187,11 +186,19 @@ def use_whole_batches(model: keras.Model, clip_norm: float | None) -> None:
     model.train_step = functools.partial(train_on_share, model, clip_norm)
 
 
-def _of_whole_batch(gradients: Sequence[Any], replica: Any) -> list[tf.Tensor | None]:
-    """The gradients summed over all replicas; dense, since those of an embedding come row by row, and rows repeat."""
-    dense = [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in gradients]
-    summed = iter(replica.all_reduce(tf.distribute.ReduceOp.SUM, [gradient for gradient in dense if gradient is not None]))
-    return [None if gradient is None else next(summed) for gradient in dense]
+def _factor(gradients: Sequence[Any], replica: Any, limit: Any) -> tf.Tensor:
+    """What brings the global norm of the gradients, summed over all replicas, down to `limit`; NaN if one is infinite."""
+    # Those of an embedding come row by row, and rows repeat: only as dense ones do they have their true norm.
+    dense = [tf.convert_to_tensor(gradient) for gradient in gradients if gradient is not None]
+    norm = tf.linalg.global_norm(replica.all_reduce(tf.distribute.ReduceOp.SUM, dense))
+    return tf.where(tf.math.is_finite(norm), tf.minimum(1.0, limit / tf.maximum(norm, 1e-12)), math.nan)
+
+
+def _times(gradient: Any, factor: tf.Tensor) -> Any:
+    """`gradient` × `factor`; rows of an embedding stay rows, which Keras' optimizers treat in their own way."""
+    if isinstance(gradient, tf.IndexedSlices):
+        return tf.IndexedSlices(gradient.values * factor, gradient.indices, gradient.dense_shape)
+    return gradient * factor
 
 
 def _at_least_one(x: Any) -> Any:

@@ -49,8 +49,8 @@ def apply_options(model: keras.Model, settings: Mapping[str, Any], strategy: tf.
     num_replicas = strategy.num_replicas_in_sync
     if num_replicas > 1:
         _check(model, settings, num_replicas)
-    # Keras' optimizers clip before the gradients of the replicas are summed, and count rows of an embedding that a batch has
-    # twice as two; but they alone know what they have accumulated, and a model's own step knows them alone.
+    # Keras' optimizers clip before the gradients of the replicas are summed, and take a row of an embedding that a batch has
+    # twice for two; but only they know what they have accumulated, and only they are there for a model's own step.
     by_optimizer = loop.has_own_step(model) or settings["accumulate_steps"] > 1
     clip_norm = None if by_optimizer else settings["clip_norm"]
     _set(model.optimizer, settings, clip=by_optimizer)
@@ -59,8 +59,8 @@ def apply_options(model: keras.Model, settings: Mapping[str, Any], strategy: tf.
         model.jit_compile = jit_compile
         if model.jit_compile != jit_compile:
             raise UserError(
-                "train.jit_compile: true, and the model has layers that XLA can't compile, or TensorFlow was made deterministic "
-                "in this process. Set jit_compile to auto or false."
+                "train.jit_compile: true, and the model has layers that XLA can't compile, or TensorFlow was made "
+                "deterministic in this process. Set jit_compile to auto or false."
             )
     compile_model = model.compile
 
