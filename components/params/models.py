@@ -278,7 +278,7 @@ class TrainParams(Params):
     def _not_with_xla(cls, value: bool, info: ValidationInfo) -> bool:
         if value and info.data.get("jit_compile") is True:
             raise ValueError(
-                "Keras uses no XLA where results are to be the same to the bit: set this, or jit_compile, to false"
+                "Keras uses no XLA where results are to be the same to the bit: set deterministic, or jit_compile, to false"
             )
         return value
 

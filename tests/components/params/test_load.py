@@ -91,8 +91,7 @@ BAD_PARAMS = [
     (
         "epochs: 10",
         "jit_compile: true",
-        "train.deterministic: Keras uses no XLA where results are to be the same to the bit: set this, or jit_compile, "
-        "to false",
+        "train: Keras uses no XLA where results are to be the same to the bit: set deterministic, or jit_compile, to false",
     ),
     (
         "max_trials: 3",
