@@ -54,7 +54,7 @@ def apply_options(model: keras.Model, settings: Mapping[str, Any], strategy: tf.
     by_optimizer = loop.has_own_step(model) or settings["accumulate_steps"] > 1
     clip_norm = None if by_optimizer else settings["clip_norm"]
     _set(model.optimizer, settings, clip=by_optimizer)
-    jit_compile = settings["jit_compile"]
+    jit_compile = False if num_replicas > 1 else settings["jit_compile"]  # auto would try it
     if jit_compile != "auto":
         model.jit_compile = jit_compile
         if model.jit_compile != jit_compile:
@@ -109,6 +109,11 @@ def _check(model: keras.Model, settings: Mapping[str, Any], num_replicas: int) -
         raise UserError(
             f"train.accumulate_steps: {settings['accumulate_steps']} with {num_replicas} replicas. Keras' optimizers "
             "accumulate on one replica alone. Set accumulate_steps to 1 and raise batch_size, or take one replica."
+        )
+    if settings["jit_compile"] is True:
+        raise UserError(
+            f"train.jit_compile: true with {num_replicas} replicas. XLA compiles a step for one device alone. Set jit_compile "
+            "to auto or false, or take one replica."
         )
     if loop.has_own_step(model) and (settings["clip_norm"] is not None or settings["mixed_precision"] == "float16"):
         key = "clip_norm" if settings["clip_norm"] is not None else "mixed_precision"

@@ -13,9 +13,11 @@ from types import SimpleNamespace
 from typing import Any
 
 MIRRORED = {"strategy": "mirrored"}
-# The one with most replicas goes first: it makes the devices, of which the others take some.
+# The one with most replicas goes first: it makes the devices, of which the others take some. Once TensorFlow is deterministic,
+# it stays so in a process.
 RUNS: dict[str, dict[str, Any]] = {
-    "mirrored_4": {**MIRRORED, "replicas": 4, "clip_norm": 0.2},
+    "mirrored_4": {**MIRRORED, "replicas": 4, "clip_norm": 0.2, "deterministic": False},
+    "xla": {"clip_norm": 0.2, "jit_compile": True, "deterministic": False},
     "mirrored_2": {**MIRRORED, "replicas": 2, "clip_norm": 0.2},
     "mirrored_2_custom": {**MIRRORED, "replicas": 2, "clip_norm": 0.2, "loop": "custom"},
     "one": {"clip_norm": 0.2},

@@ -58,8 +58,8 @@ def test_the_same_seed_gives_the_same_weights_on_one_device(trained: tuple[Path,
     assert results["one_device"]["digest"] != results["one"]["digest"]
 
 
-@pytest.mark.parametrize("name", ["mirrored_4", "mirrored_2", "mirrored_2_custom"])
-def test_losses_do_not_depend_on_the_number_of_replicas(trained: tuple[Path, Any], name: str) -> None:
+@pytest.mark.parametrize("name", ["mirrored_4", "mirrored_2", "mirrored_2_custom", "xla"])
+def test_losses_do_not_depend_on_replicas_or_xla(trained: tuple[Path, Any], name: str) -> None:
     # 225 examples in batches of 16: the last one leaves a replica of four with nothing.
     _, results = trained
     assert len(results[name]["epochs"]) == 3
@@ -167,11 +167,18 @@ def model() -> Iterator[Any]:
     keras.utils.clear_session()
 
 
-def test_accumulating_on_several_replicas_is_refused(model: Any) -> None:
+def test_what_works_with_one_replica_alone_is_refused_with_several(model: Any) -> None:
     from components.train.options import apply_options
 
+    several = SimpleNamespace(num_replicas_in_sync=2)
     with pytest.raises(UserError) as raised:
-        apply_options(model, {**SETTINGS, "accumulate_steps": 4}, SimpleNamespace(num_replicas_in_sync=2))
+        apply_options(model, {**SETTINGS, "jit_compile": True}, several)
+    assert str(raised.value) == (
+        "train.jit_compile: true with 2 replicas. XLA compiles a step for one device alone. Set jit_compile to auto or false, "
+        "or take one replica."
+    )
+    with pytest.raises(UserError) as raised:
+        apply_options(model, {**SETTINGS, "accumulate_steps": 4}, several)
     assert str(raised.value) == (
         "train.accumulate_steps: 4 with 2 replicas. Keras' optimizers accumulate on one replica alone. Set accumulate_steps "
         "to 1 and raise batch_size, or take one replica."
