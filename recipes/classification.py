@@ -50,8 +50,12 @@ class Classifier(Recipe):
         return 1 if self.kind == "binary" else len(self._classes)
 
     def probabilities(self, logits: keras.KerasTensor) -> keras.KerasTensor:
-        """Logits → the probability of the second class [batch, 1], or of each class [batch, classes]."""
-        return keras.layers.Activation("sigmoid" if self.kind == "binary" else "softmax", name="probabilities")(logits)
+        """Logits → the probability of the second class [batch, 1], or of each class [batch, classes].
+
+        In float32, also where mixed precision has the layers before compute in less.
+        """
+        activation = "sigmoid" if self.kind == "binary" else "softmax"
+        return keras.layers.Activation(activation, dtype="float32", name="probabilities")(logits)
 
     def compile(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
         """Cross entropy, and the metrics that belong to it."""

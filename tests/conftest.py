@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -75,13 +76,13 @@ def penguins(tmp_path_factory: pytest.TempPathFactory, run_stages: Callable[...,
     return root
 
 
-@pytest.fixture
-def fn_args(penguins: Path, tmp_path: Path) -> Callable[..., SimpleNamespace]:
-    """Makes arguments for penguins; keywords replace keys of the sections train and tune: fn_args(train={…}, tune={…})."""
+@pytest.fixture(scope="session")
+def fn_args_of(penguins: Path) -> Callable[..., SimpleNamespace]:
+    """Makes arguments for penguins; keywords replace keys of the sections train and tune: fn_args_of(folder, train={…})."""
 
     from components.bridge.job import Job
 
-    def make(**sections: dict[str, Any]) -> SimpleNamespace:
+    def make(to: Path, **sections: dict[str, Any]) -> SimpleNamespace:
         with working_in(penguins):
             config = Job.load("penguins", penguins).recipe_config()
         for name, values in sections.items():
@@ -95,9 +96,15 @@ def fn_args(penguins: Path, tmp_path: Path) -> Callable[..., SimpleNamespace]:
             transform_graph_path=str(folder / "transform_graph"),
             schema_path=str(next((folder / "schema").iterdir())),
             hyperparameters=json.loads(hyperparameters.read_text()),
-            working_dir=str(tmp_path / "work"),
-            model_run_dir=str(tmp_path / "model_run"),
-            serving_model_dir=str(tmp_path / "model" / "Format-Serving"),
+            working_dir=str(to / "work"),
+            model_run_dir=str(to / "model_run"),
+            serving_model_dir=str(to / "model" / "Format-Serving"),
         )
 
     return make
+
+
+@pytest.fixture
+def fn_args(fn_args_of: Callable[..., SimpleNamespace], tmp_path: Path) -> Callable[..., SimpleNamespace]:
+    """As `fn_args_of`, writing to the test's own folder: fn_args(train={…}, tune={…})."""
+    return functools.partial(fn_args_of, tmp_path)

@@ -331,6 +331,43 @@ class TrainParams(Params):
     )
     early_stopping: EarlyStopping | None = EarlyStopping()
     class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(gt=0.0)]] = "none"
+    strategy: Literal["default", "one_device", "mirrored", "tpu"] = Field(
+        default="default", description="Where it trains; batch_size and learning_rate are those of all replicas together."
+    )
+    replicas: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        default=None, description="Of mirrored only: GPUs, or logical CPUs where there are none; none: all GPUs, or one CPU."
+    )
+    loop: Literal["fit", "custom"] = Field(default="fit", description="Keras' own loop, or components/train/loop.py.")
+    mixed_precision: Literal["none", "float16", "bfloat16"] = Field(
+        default="none", description="What layers compute in; weights stay float32."
+    )
+    jit_compile: Literal["auto"] | bool = Field(default="auto", description="XLA; auto: as Keras does, not if deterministic.")
+    accumulate_steps: Annotated[int, Field(ge=1)] = Field(
+        default=1, description="Batches whose mean gradient is one update: as if batch_size were as many times larger."
+    )
+    clip_norm: Annotated[float, Field(gt=0.0)] | None = Field(
+        default=None, description="A gradient of a greater global norm is scaled down to it."
+    )
+    deterministic: bool = Field(
+        default=True, validate_default=True, description="The same seed gives the same bits; may cost time on GPUs."
+    )
+
+    @field_validator("deterministic")
+    @classmethod
+    def _not_with_xla(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("jit_compile") is True:
+            raise ValueError(
+                "Keras uses no XLA where results are to be the same to the bit: set deterministic, or jit_compile, to false"
+            )
+        return value
+
+    @field_validator("replicas")
+    @classmethod
+    def _of_mirrored_only(cls, value: int | None, info: ValidationInfo) -> int | None:
+        strategy = info.data.get("strategy", "mirrored")
+        if value is not None and strategy != "mirrored":
+            raise ValueError(f"only the strategy mirrored has it, and train.strategy is {strategy}; remove the key")
+        return value
 
 
 class Threshold(Params):

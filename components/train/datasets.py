@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 CACHE_LIMIT_BYTES = 512 * 2**20
@@ -30,11 +32,14 @@ def make_dataset(
         shuffle_seed: Shuffles anew each epoch, in the same way for the same seed; None keeps the files' order.
 
     Returns: A dataset of ({name: [batch, …]}, [batch, 1]), in the dtypes of `spec`; see `densify` for features of any length.
+        It knows its number of batches, for which all files are read once. Keras' `fit` would otherwise find the end of an
+        epoch by a step that fails, which has by then raised the optimizer's count of steps, or not: a race.
     """
     compression = "GZIP" if files[0].endswith(".gz") else ""
     dataset = tf.data.TFRecordDataset(list(files), compression_type=compression, num_parallel_reads=min(len(files), 8))
     if sum(Path(file).stat().st_size for file in files) <= CACHE_LIMIT_BYTES:
         dataset = dataset.cache()
+    num_examples = int(dataset.reduce(np.int64(0), lambda count, _: count + 1))  # fills the cache, if there is one
     if shuffle_seed is not None:
         dataset = dataset.shuffle(100_000, seed=shuffle_seed, reshuffle_each_iteration=True)
 
@@ -42,7 +47,8 @@ def make_dataset(
         features = densify(tf.io.parse_example(serialized, dict(spec)))
         return features, features.pop(label)
 
-    return dataset.batch(batch_size).map(parse, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    batches = dataset.batch(batch_size).map(parse, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return batches.apply(tf.data.experimental.assert_cardinality(math.ceil(num_examples / batch_size)))
 
 
 def densify(features: Mapping[str, Any]) -> dict[str, tf.Tensor]:

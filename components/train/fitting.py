@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import keras
+import keras_tuner
 import tensorflow as tf
 import tensorflow_transform as tft
 
@@ -17,6 +18,8 @@ from components.saved_model import import_libraries
 from components.train.class_weights import class_weights
 from components.train.datasets import count_labels, expand, make_dataset
 from components.train.objective import objective
+from components.train.options import apply_options, building
+from components.train.strategy import create_strategy
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -41,6 +44,22 @@ class Fitting:
     label_counts: list[int]
     class_weight: dict[int, float] | None
     config: dict[str, Any]
+    strategy: tf.distribute.Strategy
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """The recipe's model, which trains as the section `train` says.
+
+        Raises: UserError as `apply_options`.
+        """
+        settings = self.config["train"]
+        with building(settings, self.strategy):
+            model: keras.Model = self.recipe.build(hp)
+        apply_options(model, settings, self.strategy)
+        return model
+
+    def hypermodel(self) -> keras_tuner.HyperModel:
+        """What KerasTuner searches: models as `build` makes them, fitted as the recipe does."""
+        return _HyperModel(self)
 
     @property
     def train(self) -> tf.data.Dataset:
@@ -68,16 +87,32 @@ class Fitting:
         ]
 
 
+class _HyperModel(keras_tuner.HyperModel):
+    def __init__(self, fitting: Fitting) -> None:
+        super().__init__()
+        self._fitting = fitting
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        return self._fitting.build(hp)
+
+    def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
+        return self._fitting.recipe.fit(hp, model, *args, **kwargs)
+
+
 def prepare(fn_args: FnArgs) -> Fitting:
     """Seeds everything, and prepares what the Tuner's and the Trainer's functions need.
 
-    The same inputs, parameters and seed then give the same weights, to the last bit.
+    The same inputs, parameters and seed then give the same weights, to the last bit, unless train.deterministic is false.
+
+    Raises: UserError as `create_strategy`.
     """
     import tensorflow_data_validation as tfdv
 
     config = fn_args.custom_config
+    strategy = create_strategy(config["train"])  # first of all: it may change which devices there are
     keras.utils.set_random_seed(config["seed"])
-    tf.config.experimental.enable_op_determinism()
+    if config["train"]["deterministic"]:
+        tf.config.experimental.enable_op_determinism()
     transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
     recipe = create_recipe(config, tfdv.load_schema_text(fn_args.schema_path))
     import_libraries(recipe.libraries)  # before the transform graph is loaded
@@ -97,6 +132,7 @@ def prepare(fn_args: FnArgs) -> Fitting:
         label_counts=label_counts,
         class_weight=class_weights(config["train"]["class_weights"], recipe.class_names, label_counts),
         config=config,
+        strategy=strategy,
     )
 
 

@@ -29,12 +29,12 @@ def run_fn(fn_args: FnArgs) -> None:
     their metrics), model.txt (the layers) and description/ (what the recipe has to show of the model) to
     `fn_args.model_run_dir`.
 
-    Raises: UserError if train.early_stopping.monitor is no metric of the model.
+    Raises: UserError if train.early_stopping.monitor is no metric of the model, or as `prepare` and `Fitting.build`.
     """
     fitting = prepare(fn_args)
     recipe, settings = fitting.recipe, fitting.config["train"]
     hp = keras_tuner.HyperParameters.from_config(fn_args.hyperparameters)
-    model = recipe.build(hp)
+    model = fitting.build(hp)
     callbacks: list[keras.callbacks.Callback] = [PublishProgress(), *fitting.early_stopping()]
     history = recipe.fit(
         hp,

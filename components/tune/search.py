@@ -53,7 +53,7 @@ class Search(keras_tuner.Tuner):
 
         Args:
             oracle: As `oracles.make_oracle` makes it.
-            recipe: A `recipes.contract.Recipe` that knows its features.
+            recipe: Builds and fits the models.
             directory: For the state of the search.
             seed: Of each trial.
             make_train: The training split, from its first epoch on.

@@ -28,7 +28,7 @@ def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
     oracle = make_oracle(settings, fitting.monitor(), seed, search_space(fitting.recipe, settings["space"]))
     search = Search(
         oracle,
-        fitting.recipe,
+        fitting.hypermodel(),
         Path(fn_args.working_dir),
         seed=seed,
         make_train=fitting.make_train,

@@ -104,7 +104,8 @@ class ImageClassifier(Classifier):
         ]
         kept = [(variable, variable.numpy()) for variable in model.variables]
         unfreeze(model, backbone)
-        optimizer = keras.optimizers.AdamW(backbone.fine_tune_learning_rate, weight_decay=model.optimizer.weight_decay)
+        first = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # of the one that scales the loss for float16
+        optimizer = keras.optimizers.AdamW(backbone.fine_tune_learning_rate, weight_decay=first.weight_decay)
         self.compile(model, optimizer)
         first_epoch = initial_epoch + len(history.epoch)
         tuned = run(first_epoch, first_epoch + backbone.fine_tune_epochs)

@@ -53,13 +53,14 @@ class TabularRegressor(TabularRecipe):
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Answers the quantity in the label's units [batch, 1]."""
         network = self._network(hp, 1)
-        to_units = keras.layers.Dense(1, kernel_initializer="ones", trainable=False, name=_LABEL_UNITS)
+        # In float32 from here on, also where mixed precision has the layers before compute in less.
+        to_units = keras.layers.Dense(1, kernel_initializer="ones", trainable=False, dtype="float32", name=_LABEL_UNITS)
         prediction = to_units(network.logits)
         if self._loss == "msle":
             # Far outside of what it was trained on, a prediction may be huge, but must be finite.
-            bounded = keras.layers.ReLU(max_value=80.0, negative_slope=1.0, name="bounded")(prediction)
-            exponential = keras.layers.Activation("exponential", name="exponential")(bounded)
-            prediction = keras.layers.Rescaling(1.0, offset=-1.0, name="quantity")(exponential)
+            bounded = keras.layers.ReLU(max_value=80.0, negative_slope=1.0, dtype="float32", name="bounded")(prediction)
+            exponential = keras.layers.Activation("exponential", dtype="float32", name="exponential")(bounded)
+            prediction = keras.layers.Rescaling(1.0, offset=-1.0, dtype="float32", name="quantity")(exponential)
         model = keras.Model(network.inputs, prediction, name="tabular_regressor")
         self._compile(model, network.optimizer(self.task.learning_rate), scale=1.0)
         return model

@@ -52,12 +52,23 @@ def test_good_params_fill_in_the_defaults(repository: Path) -> None:
         "learning_rate": None,
         "early_stopping": {"monitor": None, "patience": 5, "min_delta": 0.0},
         "class_weights": "none",
+        "strategy": "default",
+        "replicas": None,
+        "loop": "fit",
+        "mixed_precision": "none",
+        "jit_compile": "auto",
+        "accumulate_steps": 1,
+        "clip_norm": None,
+        "deterministic": True,
     }
     assert params.data.split.model_dump() == {"by": "hash", "train": 0.7, "eval": 0.15, "test": 0.15, "key": []}
     assert type(params.transform).__module__ == "recipes.tabular.params"
 
 
-KNOWN_TRAIN = "Known: batch_size, class_weights, early_stopping, epochs, learning_rate."
+KNOWN_TRAIN = (
+    "Known: accumulate_steps, batch_size, class_weights, clip_norm, deterministic, early_stopping, epochs, jit_compile, "
+    "learning_rate, loop, mixed_precision, replicas, strategy."
+)
 BAD_PARAMS = [
     ("epochs: 10", "epochs: 0", "train.epochs: expected an integer > 0, got 0"),
     ("epochs: 10", "epochs: ten", "train.epochs: expected an integer, got 'ten'"),
@@ -72,6 +83,16 @@ BAD_PARAMS = [
         "train.early_stopping.patence: unknown key. Did you mean 'patience'? Known: min_delta, monitor, patience.",
     ),
     ("epochs: 10", "learning_rate: -0.5", "train.learning_rate: expected a number > 0, got -0.5"),
+    (
+        "epochs: 10",
+        "replicas: 2",
+        "train.replicas: only the strategy mirrored has it, and train.strategy is default; remove the key",
+    ),
+    (
+        "epochs: 10",
+        "jit_compile: true",
+        "train: Keras uses no XLA where results are to be the same to the bit: set deterministic, or jit_compile, to false",
+    ),
     (
         "max_trials: 3",
         "algorithm: randon",
