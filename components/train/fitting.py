@@ -70,7 +70,7 @@ class Fitting:
         """(metric to watch, min or max): tune.objective, or the recipe's own."""
         return objective(self.config["tune"]["objective"], self.recipe)
 
-    def early_stopping(self) -> list[keras.callbacks.Callback]:
+    def early_stopping(self) -> list[keras.callbacks.EarlyStopping]:
         """The callback that train.early_stopping asks for; none if it is null."""
         settings = self.config["train"]["early_stopping"]
         if settings is None:

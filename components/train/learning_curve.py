@@ -1,12 +1,12 @@
 """Judges how a training went, from its curves: did the model learn, did it learn by heart, was it given the time?
 
-The rule, in this order, with the losses of the epoch whose loss on eval is least ("the best"):
+The rule, in this order, with the losses of the epoch whose weights were kept (early stopping's, or the last):
 
 1. diverged: a loss is no finite number, or the last loss on train is more than twice the first.
-2. overfits: the best loss on eval is more than twice that on train; or the last one is more than 1.1 times the best, while
-   that on train kept falling.
-3. unfinished: the last epoch is the best, and eval's loss still fell by more than 1% an epoch over the last tenth of them.
-4. underfits: the best loss on train is more than 0.9 of what knowing only how frequent each class is would get.
+2. overfits: the loss on eval is more than twice that on train; or it is more than 1.1 times the least that it was in an
+   earlier epoch, and that on train has fallen since.
+3. unfinished: the last epoch was kept, and eval's loss still fell by more than 1% an epoch over the last tenth of them.
+4. underfits: the loss on train is more than 0.9 of what knowing only how frequent each class is would get.
 5. fits: none of these.
 
 After the TensorFlow tutorial "Overfit and underfit" (keras/overfit_and_underfit). Dropout and augmentation make the loss on
@@ -78,35 +78,39 @@ def no_skill_loss(counts: Sequence[int]) -> float | None:
     return -sum(count / total * math.log(count / total) for count in counts if count)
 
 
-def judge(epochs: Sequence[Mapping[str, float]], no_skill: float | None) -> Judgement:
+def judge(epochs: Sequence[Mapping[str, float]], no_skill: float | None, kept: int | None = None) -> Judgement:
     """Applies the rule.
 
     Args:
         epochs: The metrics of each epoch, `loss` and `val_loss` among them.
         no_skill: As `no_skill_loss` gives it; None leaves out rule 4.
+        kept: Index of the epoch whose weights the model has; None for the last.
     """
     train, evaluated = [epoch["loss"] for epoch in epochs], [epoch["val_loss"] for epoch in epochs]
     last = len(epochs) - 1
+    kept = last if kept is None else kept
     for name, losses in (("loss", train), ("val_loss", evaluated)):
         bad = next((index for index, loss in enumerate(losses) if not math.isfinite(loss)), None)
         if bad is not None:
             return _judgement("diverged", f"{name} is {losses[bad]} in epoch {bad + 1}")
     if train[-1] > DIVERGED * train[0]:
         return _judgement("diverged", f"loss rose from {train[0]:.4g} to {train[-1]:.4g}")
-    best = min(range(len(epochs)), key=evaluated.__getitem__)
-    at_best = f"in epoch {best + 1}, the best on eval, loss is {train[best]:.4g} on train and {evaluated[best]:.4g} on eval"
-    if evaluated[best] > GAP * train[best]:
-        return _judgement("overfits", at_best)
-    if evaluated[-1] > RISE * evaluated[best] and train[-1] < train[best]:
-        return _judgement("overfits", f"{at_best}; by epoch {last + 1} they are {train[-1]:.4g} and {evaluated[-1]:.4g}")
+    found = (
+        f"in epoch {kept + 1}, whose weights were kept, loss is {train[kept]:.4g} on train and {evaluated[kept]:.4g} on eval"
+    )
+    if evaluated[kept] > GAP * train[kept]:
+        return _judgement("overfits", found)
+    best = min(range(kept + 1), key=evaluated.__getitem__)
+    if evaluated[kept] > RISE * evaluated[best] and train[kept] < train[best]:
+        return _judgement("overfits", f"{found}; in epoch {best + 1} it was {train[best]:.4g} and {evaluated[best]:.4g}")
     window = max(1, len(epochs) // 10)
-    if best == last and last >= window:
+    if best == kept == last and last >= window:
         fall = 1.0 - (evaluated[last] / evaluated[last - window]) ** (1.0 / window)
         if fall > FALL_AN_EPOCH:
-            return _judgement("unfinished", f"{at_best}, which still fell by {fall:.1%} an epoch")
-    if no_skill is not None and train[best] > SHARE_OF_NO_SKILL * no_skill:
-        return _judgement("underfits", f"{at_best}, and knowing the classes' frequencies alone gets {no_skill:.4g}")
-    return _judgement("fits", at_best)
+            return _judgement("unfinished", f"{found}, which still fell by {fall:.1%} an epoch")
+    if no_skill is not None and train[kept] > SHARE_OF_NO_SKILL * no_skill:
+        return _judgement("underfits", f"{found}, and knowing the classes' frequencies alone gets {no_skill:.4g}")
+    return _judgement("fits", found)
 
 
 def _judgement(verdict: Verdict, evidence: str) -> Judgement:

@@ -35,7 +35,8 @@ def run_fn(fn_args: FnArgs) -> None:
     recipe, settings = fitting.recipe, fitting.config["train"]
     hp = keras_tuner.HyperParameters.from_config(fn_args.hyperparameters)
     model = fitting.build(hp)
-    callbacks: list[keras.callbacks.Callback] = [PublishProgress(), *fitting.early_stopping()]
+    early_stopping = fitting.early_stopping()
+    callbacks: list[keras.callbacks.Callback] = [PublishProgress(), *early_stopping]
     history = recipe.fit(
         hp,
         model,
@@ -47,8 +48,7 @@ def run_fn(fn_args: FnArgs) -> None:
         shuffle=False,  # the data set shuffles itself
         verbose=0,
     )
-    monitored = [callback.monitor for callback in callbacks if isinstance(callback, keras.callbacks.EarlyStopping)]
-    if unknown := [metric for metric in monitored if metric not in history.history]:
+    if unknown := [callback.monitor for callback in early_stopping if callback.monitor not in history.history]:
         raise UserError(
             f"train.early_stopping.monitor: the model has no metric '{unknown[0]}'. "
             f"It has: {', '.join(sorted(history.history))}."
@@ -65,5 +65,6 @@ def run_fn(fn_args: FnArgs) -> None:
     recipe.describe(model, description)
     if not any(description.iterdir()):
         description.rmdir()  # the recipe has nothing to show
-    judgement = judge(epochs, no_skill_loss(fitting.label_counts))
+    kept = early_stopping[0].best_epoch if early_stopping else None
+    judgement = judge(epochs, no_skill_loss(fitting.label_counts), kept)
     export(model, recipe, fitting.transform_output, fitting.config["recipe"], judgement, Path(fn_args.serving_model_dir))

@@ -13,55 +13,49 @@ def curve(train: list[float], evaluated: list[float]) -> list[dict[str, float]]:
     return [{"loss": loss, "val_loss": val_loss} for loss, val_loss in zip(train, evaluated, strict=True)]
 
 
+DIVERGED = "Try a lower train.learning_rate, and look for extreme values in the data."
+OVERFITS = "Try more data, less capacity, more weight decay, dropout or augmentation, or earlier stopping."
+UNDERFITS = (
+    "Try more capacity (model), better features (transform), more epochs, less dropout, weight decay and "
+    "augmentation, or another learning rate."
+)
+IN_2 = "in epoch 2, whose weights were kept, loss is"
+
+
 @pytest.mark.parametrize(
-    ("train", "evaluated", "message"),
+    ("train", "evaluated", "kept", "message"),
     [
+        ([0.7, 0.5], [0.5, 0.5], None, f"the model fits: {IN_2} 0.5 on train and 0.5 on eval."),
+        ([0.7, math.nan], [0.6, 0.5], None, f"the training diverged: loss is nan in epoch 2. {DIVERGED}"),
+        ([0.7, 9.0], [0.6, 8.0], None, f"the training diverged: loss rose from 0.7 to 9. {DIVERGED}"),
+        ([0.6, 0.2], [0.6, 0.5], None, f"the model overfits: {IN_2} 0.2 on train and 0.5 on eval. {OVERFITS}"),
         (
-            [0.7, 0.5, 0.4],
-            [0.6, 0.5, 0.5],
-            "the model fits: in epoch 2, the best on eval, loss is 0.5 on train and 0.5 on eval.",
+            [0.6, 0.4, 0.35],
+            [0.6, 0.5, 0.6],
+            None,
+            "the model overfits: in epoch 3, whose weights were kept, loss is 0.35 on train and 0.6 on eval; in epoch 2 it was "
+            f"0.4 and 0.5. {OVERFITS}",
         ),
+        # Early stopping took the weights back to before.
+        ([0.6, 0.4, 0.35], [0.6, 0.5, 0.6], 1, f"the model fits: {IN_2} 0.4 on train and 0.5 on eval."),
         (
-            [0.7, math.nan],
             [0.6, 0.5],
-            "the training diverged: loss is nan in epoch 2. Try a lower train.learning_rate, and look for extreme values "
-            "in the data.",
-        ),
-        (
-            [0.7, 9.0],
-            [0.6, 8.0],
-            "the training diverged: loss rose from 0.7 to 9. Try a lower train.learning_rate, and look for extreme values "
-            "in the data.",
+            [0.6, 0.48],
+            None,
+            f"the training ended early: {IN_2} 0.5 on train and 0.48 on eval, which still fell by 20.0% an epoch. Try more "
+            "train.epochs.",
         ),
         (
             [0.7, 0.65],
             [0.68, 0.7],
-            "the model underfits: in epoch 1, the best on eval, loss is 0.7 on train and 0.68 on eval, and knowing the "
-            "classes' frequencies alone gets 0.6931. Try more capacity (model), better features (transform), more epochs, "
-            "less dropout, weight decay and augmentation, or another learning rate.",
-        ),
-        (
-            [0.6, 0.2],
-            [0.6, 0.5],
-            "the model overfits: in epoch 2, the best on eval, loss is 0.2 on train and 0.5 on eval. Try more data, less "
-            "capacity, more weight decay, dropout or augmentation, or earlier stopping.",
-        ),
-        (
-            [0.6, 0.4, 0.1],
-            [0.6, 0.5, 0.6],
-            "the model overfits: in epoch 2, the best on eval, loss is 0.4 on train and 0.5 on eval; by epoch 3 they are 0.1 "
-            "and 0.6. Try more data, less capacity, more weight decay, dropout or augmentation, or earlier stopping.",
-        ),
-        (
-            [0.6, 0.5],
-            [0.6, 0.48],
-            "the training ended early: in epoch 2, the best on eval, loss is 0.5 on train and 0.48 on eval, which still fell "
-            "by 20.0% an epoch. Try more train.epochs.",
+            None,
+            f"the model underfits: {IN_2} 0.65 on train and 0.7 on eval, and knowing the classes' frequencies alone gets "
+            f"0.6931. {UNDERFITS}",
         ),
     ],
 )
-def test_the_rule(train: list[float], evaluated: list[float], message: str) -> None:
-    assert str(judge(curve(train, evaluated), no_skill_loss([50, 50]))) == message
+def test_the_rule(train: list[float], evaluated: list[float], kept: int | None, message: str) -> None:
+    assert str(judge(curve(train, evaluated), no_skill_loss([50, 50]), kept)) == message
 
 
 def test_no_skill() -> None:
