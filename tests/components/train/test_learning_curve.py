@@ -33,8 +33,8 @@ IN_2 = "in epoch 2, whose weights were kept, loss is"
             [0.6, 0.4, 0.35],
             [0.6, 0.5, 0.6],
             None,
-            "the model overfits: in epoch 3, whose weights were kept, loss is 0.35 on train and 0.6 on eval; in epoch 2 it was "
-            f"0.4 and 0.5. {OVERFITS}",
+            "the model overfits: in epoch 3, whose weights were kept, loss is 0.35 on train and 0.6 on eval; in epoch 2 it "
+            f"was 0.4 and 0.5. {OVERFITS}",
         ),
         # Early stopping took the weights back to before.
         ([0.6, 0.4, 0.35], [0.6, 0.5, 0.6], 1, f"the model fits: {IN_2} 0.4 on train and 0.5 on eval."),
