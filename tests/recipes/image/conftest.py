@@ -19,6 +19,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from recipes.contract import Task
 from recipes.image.classifier import ImageClassifier
 from recipes.image.params import ModelParams, TransformParams
+from tests.recipes import transforming
 
 SCHEMA = """
 feature { name: "picture" type: BYTES image_domain {} }
@@ -63,29 +64,16 @@ def encode(pixels: np.ndarray, kind: str = "PNG") -> bytes:
 
 def transform(recipe: ImageClassifier, columns: dict[str, Sequence[bytes]], folder: Path) -> tuple[dict[str, Any], Any]:
     """(transformed features by name, the tft.TFTransformOutput) of columns of bytes, as Transform makes them."""
-    import tensorflow_transform as tft
-    import tensorflow_transform.beam as tft_beam
-    from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
-    from tfx_bsl.tfxio import tensor_adapter
-    from tfx_bsl.tfxio.tensor_representation_util import InferTensorRepresentationsFromMixedSchema
-
     schema = schema_pb2.Schema()
     schema.CopyFrom(recipe.task.schema)
     for index in reversed(range(len(schema.feature))):
         if schema.feature[index].name not in columns:
             del schema.feature[index]
     batch = pa.RecordBatch.from_pydict({name: pa.array([[v] for v in values]) for name, values in columns.items()})
-    config = tensor_adapter.TensorAdapterConfig(batch.schema, InferTensorRepresentationsFromMixedSchema(schema))
-    with tft_beam.Context(temp_dir=str(folder / "temporary")):
-        (data, _), transform_fn = ([batch], config) | tft_beam.AnalyzeAndTransformDataset(
-            recipe.preprocessing_fn, output_record_batches=True
-        )
-        transform_fn | tft_beam.WriteTransformFn(str(folder / "graph"))
-    metadata_io.write_metadata(dataset_metadata.DatasetMetadata(schema), str(folder / "graph/metadata"))
-    output = tft.TFTransformOutput(str(folder / "graph"))
+    parts, output = transforming.analyse_and_transform(recipe, schema, batch, folder)
     spec = output.transformed_feature_spec()
     features = {
-        name: np.concatenate([part.column(name).flatten().to_numpy() for part, _ in data]).reshape(-1, *spec[name].shape)
+        name: np.concatenate([part.column(name).flatten().to_numpy() for part in parts]).reshape(-1, *spec[name].shape)
         for name in spec
     }
     return features, output

@@ -16,6 +16,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from recipes.contract import Recipe, Task
 from recipes.tabular.params import ModelParams, TransformParams
+from tests.recipes import transforming
 
 ROOT = Path(__file__).parents[3]
 _ARROW_TYPES: dict[int, tuple[pa.DataType, Callable[[str], Any]]] = {
@@ -72,29 +73,16 @@ def read_table(path: str) -> Table:
 
 def analyse_and_transform(recipe: Recipe, table: Table, folder: Path) -> Transformed:
     """Transforms `table` by what it holds itself, and tells the recipe its features."""
-    import tensorflow_transform as tft
-    import tensorflow_transform.beam as tft_beam
-    from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
-    from tfx_bsl.tfxio import tensor_adapter
-    from tfx_bsl.tfxio.tensor_representation_util import InferTensorRepresentationsFromMixedSchema
-
     schema = recipe.task.schema
     arrays = {}
     for feature in schema.feature:
         arrow_type, convert = _ARROW_TYPES[feature.type]
         arrays[feature.name] = pa.array([[convert(value)] if value else None for value in table[feature.name]], arrow_type)
     batch = pa.RecordBatch.from_pydict(arrays)
-    config = tensor_adapter.TensorAdapterConfig(batch.schema, InferTensorRepresentationsFromMixedSchema(schema))
-    with tft_beam.Context(temp_dir=str(folder / "temporary")):
-        (data, _), transform_fn = ([batch], config) | tft_beam.AnalyzeAndTransformDataset(
-            recipe.preprocessing_fn, output_record_batches=True
-        )
-        transform_fn | tft_beam.WriteTransformFn(str(folder / "graph"))
-    metadata_io.write_metadata(dataset_metadata.DatasetMetadata(schema), str(folder / "graph/metadata"))
-    output = tft.TFTransformOutput(str(folder / "graph"))
+    parts, output = transforming.analyse_and_transform(recipe, schema, batch, folder)
     spec = output.transformed_feature_spec()
     features = {
-        name: np.concatenate([part.column(name).flatten().to_numpy() for part, _ in data]).reshape(-1, *spec[name].shape)
+        name: np.concatenate([part.column(name).flatten().to_numpy() for part in parts]).reshape(-1, *spec[name].shape)
         for name in spec
     }
     recipe.set_features({name: value for name, value in spec.items() if name != "label"}, output)

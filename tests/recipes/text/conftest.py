@@ -15,6 +15,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from recipes.contract import Task
 from recipes.text.params import ModelParams, TransformParams
+from tests.recipes import transforming
 
 SCHEMA = """
 feature { name: "review" type: BYTES natural_language_domain {} }
@@ -74,12 +75,6 @@ def create_with_vocabulary(
 
 
 def analyse_and_transform(recipe: Any, texts: Sequence[str | None], moods: Sequence[str], folder: Path) -> Transformed:
-    import tensorflow_transform as tft
-    import tensorflow_transform.beam as tft_beam
-    from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
-    from tfx_bsl.tfxio import tensor_adapter
-    from tfx_bsl.tfxio.tensor_representation_util import InferTensorRepresentationsFromMixedSchema
-
     schema = schema_pb2.Schema()
     schema.CopyFrom(recipe.task.schema)
     for name in ("stars", "review_num_words"):
@@ -89,16 +84,9 @@ def analyse_and_transform(recipe: Any, texts: Sequence[str | None], moods: Seque
         "mood": [[mood.encode()] for mood in moods],
     }
     batch = pa.RecordBatch.from_pydict({name: pa.array(column, pa.list_(pa.binary())) for name, column in values.items()})
-    config = tensor_adapter.TensorAdapterConfig(batch.schema, InferTensorRepresentationsFromMixedSchema(schema))
-    with tft_beam.Context(temp_dir=str(folder / "temporary")):
-        (data, _), transform_fn = ([batch], config) | tft_beam.AnalyzeAndTransformDataset(
-            recipe.preprocessing_fn, output_record_batches=True
-        )
-        transform_fn | tft_beam.WriteTransformFn(str(folder / "graph"))
-    metadata_io.write_metadata(dataset_metadata.DatasetMetadata(schema), str(folder / "graph/metadata"))
-    output = tft.TFTransformOutput(str(folder / "graph"))
+    parts, output = transforming.analyse_and_transform(recipe, schema, batch, folder)
     spec = output.transformed_feature_spec()
-    features = {name: [row for part, _ in data for row in part.column(name).to_pylist()] for name in spec}
+    features = {name: [row for part in parts for row in part.column(name).to_pylist()] for name in spec}
     recipe.set_features({name: value for name, value in spec.items() if name != "label"}, output)
     return Transformed(features, output, recipe, folder / "graph")
 
