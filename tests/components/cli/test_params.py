@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 
 from components.cli import main
 from components.params.load import load_pipeline
+from components.params.models import TrainParams
 from tests.conftest import copy_repository
 
 ROOT = Path(__file__).parents[3]
@@ -28,7 +29,7 @@ def test_the_output_is_a_parameter_file_with_every_default(
     (tmp_path / "params.yaml").write_text((root / "params.yaml").read_text())
     assert load_pipeline(name, tmp_path) == load_pipeline(name, root)
     content = YAML(typ="safe", pure=True).load(printed)
-    assert content["train"].keys() == {"epochs", "batch_size", "learning_rate", "early_stopping", "class_weights"}
+    assert content["train"].keys() == set(TrainParams.model_fields)
 
 
 def test_the_schema_covers_the_recipes_sections(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
