@@ -26,13 +26,35 @@ if TYPE_CHECKING:
 LABEL_KEY = "label"
 """Name of the label among the transformed features."""
 
-TaskKind = Literal["binary", "multiclass", "regression"]
+TaskKind = Literal["binary", "multiclass", "regression", "scored"]
+"""What the evaluation knows how to judge; with `scored`, the recipe itself says how good an answer is (`Recipe.score`)."""
 InputKind = Literal["number", "string", "image", "text"]
 """What a raw column of a served model holds; images are encoded, as JPEG or PNG."""
 
 
 class RecipeError(ValueError):
     """A mistake in `transform`, `model` or the schema that a recipe finds; one problem a line, each saying how to mend it."""
+
+
+@dataclass(frozen=True)
+class ScoreMetric:
+    """A metric of a recipe of the kind `scored`: a mean over the examples, or of two of them the ratio.
+
+    Attributes:
+        name: As in params.yaml and metrics.json.
+        title: As people write it.
+        score: Which score of `Recipe.score` is averaged.
+        better: Which values are better; None where neither is.
+        over: The score by whose mean that of `score` is divided; None divides by nothing.
+        root: Whether the square root of the mean is taken, as for a root mean squared error.
+    """
+
+    name: str
+    title: str
+    score: str
+    better: Literal["higher", "lower"] | None
+    over: str | None = None
+    root: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,13 +123,19 @@ class Recipe(keras_tuner.HyperModel, abc.ABC):
         """Modules whose TensorFlow ops are in the graph: they must be imported before a SavedModel is loaded."""
         return []
 
+    @property
+    def metrics(self) -> list[ScoreMetric]:
+        """Of the kind `scored`: what the report shows, the key metric among them. Other kinds have metrics of their own."""
+        return []
+
     @abc.abstractmethod
     def preprocessing_fn(self, inputs: Mapping[str, Any]) -> dict[str, tf.Tensor]:
         """Turns raw features (sparse or ragged tensors by name) into features and `LABEL_KEY`.
 
         Runs in TFT's graph, for training and serving alike. An output is a dense tensor of a fixed shape [batch, …], or a
         SparseTensor [batch, None] of as many values as a record has: the model gets these padded with 0 to the longest of
-        the batch. Without the label among `inputs`, as when serving, `LABEL_KEY` is left out.
+        the batch. Without the label among `inputs`, as when serving, `LABEL_KEY` is left out; a recipe that learns from no
+        label never gives it, and its model is fitted on batches of features alone.
         """
 
     @abc.abstractmethod
@@ -130,11 +158,39 @@ class Recipe(keras_tuner.HyperModel, abc.ABC):
 
         A classifier gives `probabilities` (float32, [batch, classes]), `label` (string, [batch]: the likeliest class) and,
         when binary, `score` (float32, [batch, 1]: probability of the second class). A regressor gives `prediction`
-        (float32, [batch, 1]).
+        (float32, [batch, 1]). One of the kind `scored` gives what it likes, [batch, …] each.
         """
 
-    def describe(self, model: keras.Model, folder: Path) -> None:
-        """Writes what a person may want to see of the trained model as files into `folder`; they go to its MLflow run."""
+    def score(self, model: keras.Model, features: dict[str, tf.Tensor], label: tf.Tensor | None) -> dict[str, tf.Tensor]:
+        """Of the kind `scored`: how good the model's answers are, for each example and each name that `metrics` averages.
+
+        Runs in the graph of the SavedModel, so that the evaluation, also that of a later champion, needs no recipe.
+
+        Args:
+            model: The trained model.
+            features: Transformed, [batch, …] each.
+            label: Transformed, or None where the recipe learns from none.
+
+        Returns: Score name → float32 [batch].
+        """
+        raise NotImplementedError(f"{type(self).__name__} is of the kind {self.kind}, which the evaluation scores itself")
+
+    def heads(self, model: keras.Model) -> dict[str, Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]]:
+        """Further signatures over the raw columns, as `serve_raw` is one: name → function of transformed features."""
+        return {}
+
+    def functions(self, model: keras.Model) -> dict[str, tf.types.experimental.PolymorphicFunction]:
+        """Further signatures that take something else than raw columns: name → tf.function with an input signature."""
+        return {}
+
+    def describe(self, model: keras.Model, folder: Path, examples: tf.data.Dataset) -> None:
+        """Writes what a person may want to see of the trained model as files into `folder`; they go to its MLflow run.
+
+        Args:
+            model: The trained model.
+            folder: Empty.
+            examples: The eval split, as `fit` takes it.
+        """
 
     fit: Callable[..., Any]
     """KerasTuner's `fit(hp, model, *args, **kwargs)`; override for a training loop of one's own."""

@@ -26,9 +26,11 @@ def make_tables(model: ModelInfo, predictions: Predictions, seed: int) -> dict[s
     """Name of the table → table, by the model's kind.
 
     binary: roc, pr, calibration, confusion, classes; multiclass: the same, with roc and pr of one class against the rest, and
-    calibration of the likeliest class; regression: residuals. Curves without both classes are empty.
+    calibration of the likeliest class; regression: residuals; scored: none. Curves without both classes are empty.
     """
     labels, outputs = predictions.labels, predictions.outputs
+    if model.kind == "scored":
+        return {}
     if model.kind == "regression":
         return {"residuals": residuals(labels, outputs, seed)}
     names = np.array(model.class_names, dtype=object)

@@ -13,7 +13,7 @@ from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts, standard_component_specs
 from tfx.utils import json_utils, proto_utils
 
-from components.evaluate.eval_config import check_params, make_eval_config
+from components.evaluate.eval_config import TFMA_CLASSES, check_params, make_eval_config
 from components.evaluate.model_info import read_model_info
 from components.evaluate.predictions import TEST_SPLIT, count_test_records, read_columns
 from components.evaluate.slices import many_valued
@@ -21,7 +21,7 @@ from components.params.models import EvaluateParams
 from components.saved_model import import_libraries
 
 NOT_JUDGED = "NOT_JUDGED"
-"""In the blessing's folder where TFMA had no threshold to judge by, in place of TFX's BLESSED and NOT_BLESSED."""
+"""In the folders of TFMA's results and of its blessing where it had nothing to judge, in place of what it writes there."""
 
 
 class EvaluatorExecutor(executor.Executor):
@@ -42,6 +42,12 @@ class EvaluatorExecutor(executor.Executor):
         check_params(model, params, schema)
         examples = Path(artifact_utils.get_single_uri(input_dict["examples"]))
         count_test_records(examples)
+        blessing = Path(artifact_utils.get_single_uri(output_dict["blessing"]))
+        if model.kind not in TFMA_CLASSES:
+            evaluation = Path(artifact_utils.get_single_uri(output_dict["evaluation"]))
+            for folder in (evaluation, blessing):
+                _not_judged(folder, f"TFMA has no metrics for models of the kind {model.kind}.")
+            return
         numeric = [
             each.name
             for each in schema.feature
@@ -55,10 +61,14 @@ class EvaluatorExecutor(executor.Executor):
             standard_component_specs.EXAMPLE_SPLITS_KEY: json_utils.dumps([TEST_SPLIT]),
         }
         super().Do(input_dict, output_dict, properties)
-        blessing = Path(artifact_utils.get_single_uri(output_dict["blessing"]))
-        blessing.mkdir(parents=True, exist_ok=True)
-        if not any(blessing.iterdir()):  # an empty folder looks like a mistake to DVC
-            (blessing / NOT_JUDGED).write_text("evaluate.thresholds names nothing that TFMA judges.\n", encoding="utf-8")
+        if not blessing.is_dir() or not any(blessing.iterdir()):
+            _not_judged(blessing, "evaluate.thresholds names nothing that TFMA judges.")
+
+
+def _not_judged(folder: Path, why: str) -> None:
+    """Says so in a file: an empty folder looks like a mistake to DVC."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / NOT_JUDGED).write_text(f"{why}\n", encoding="utf-8")
 
 
 class EvaluatorSpec(component_spec.ComponentSpec):

@@ -75,14 +75,14 @@ class ExampleGroups:
 
 
 def pick_examples(examples: Path, model: ModelInfo, predictions: Predictions) -> ExampleGroups:
-    """Picks examples of a model that takes images or texts, and reads them.
+    """Picks examples of a model that takes images or texts and knows right from wrong, and reads them.
 
     Args:
         examples: Folder of the Examples artifact.
         model: What its model.json says.
         predictions: Of the test split.
     """
-    if not model.inputs_of("image", "text"):
+    if model.kind == "scored" or not model.inputs_of("image", "text"):
         return ExampleGroups()
     wrong, right = _of_regression(predictions) if model.kind == "regression" else _of_classifier(predictions)
     records = {int(row) for rows in [*wrong.values(), *right.values()] for row in rows}

@@ -101,6 +101,9 @@ def why_incomparable(model: ModelInfo, champion: ModelInfo) -> str | None:
         found = f"the champion predicts '{champion.label}', the candidate '{model.label}'"
     elif set(model.class_names) != set(champion.class_names):
         found = f"the champion knows the classes {sorted(champion.class_names)}, the candidate {sorted(model.class_names)}"
+    elif set(model.scores) - set(champion.scores):
+        missing = sorted(set(model.scores) - set(champion.scores))
+        found = f"the champion does not score {missing}"
     else:
         return None
     return f"{found}; use another register.model_name, or take the alias from the champion"

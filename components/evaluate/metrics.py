@@ -33,7 +33,7 @@ class Metric:
         title: As people write it.
         better: Which values are better; None where the best value lies inside the range.
         estimator: Makes the estimator from labels [N] (class ids, or numbers) and outputs (binary: score [N]; multiclass:
-            probabilities [N, C]; regression: prediction [N]).
+            probabilities [N, C]; regression: prediction [N]; scored: scores [N, S]).
         undefined: Why the value may be missing.
         min_classes: Of fewer classes, the metric says nothing and is left out.
     """
@@ -199,6 +199,17 @@ def _r2(labels: NDArray, predictions: NDArray) -> Estimator:
     return estimate
 
 
+def _of_scores(score: int, over: int | None, *, root: bool) -> Callable[[NDArray, NDArray], Estimator]:
+    """The mean of a column of the scores, divided by that of another if there is one; its square root if `root`."""
+
+    def make(labels: NDArray, scores: NDArray) -> Estimator:
+        divisor = np.ones(len(scores)) if over is None else scores[:, over]
+        estimate = _ratio(scores[:, score], divisor)
+        return (lambda weights: np.sqrt(estimate(weights))) if root else estimate
+
+    return make
+
+
 TOP_K = (3, 5)
 """`top_3_accuracy` is for 6 classes and more, `top_5_accuracy` for 10 and more."""
 
@@ -240,5 +251,16 @@ METRICS: dict[str, dict[str, Metric]] = {kind: {each.name: each for each in metr
 
 
 def metrics_of(model: ModelInfo) -> dict[str, Metric]:
-    """Name → metric: those of the model's kind that its number of classes allows."""
+    """Name → metric: those of the model's kind that its number of classes allows, or those that its recipe brought."""
+    if model.kind == "scored":
+        places = {name: place for place, name in enumerate(model.scores)}
+        return {
+            each.name: Metric(
+                each.name,
+                each.title,
+                each.better,
+                _of_scores(places[each.score], None if each.over is None else places[each.over], root=each.root),
+            )
+            for each in model.metrics
+        }
     return {name: each for name, each in METRICS[model.kind].items() if len(model.class_names) >= each.min_classes}

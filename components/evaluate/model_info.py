@@ -11,14 +11,28 @@ from components.errors import TensorlineError
 from components.saved_model import MODEL_FILE
 
 
+class ScoreMetric(BaseModel):
+    """A metric that the recipe brings; see `recipes.contract.ScoreMetric`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    title: str
+    score: str
+    better: Literal["higher", "lower"] | None
+    over: str | None
+    root: bool
+
+
 class ModelInfo(BaseModel):
     """The part of model.json that evaluation reads.
 
     Attributes:
         kind: What is predicted.
         key_metric: What the model is judged by.
-        class_names: In the order of the outputs; empty for a regression.
-        label: The raw label column.
+        metrics: Of the kind `scored`: what is made of its scores.
+        class_names: In the order of the outputs; empty where there are no classes.
+        label: The raw label column; None where there is none.
         digest: Of the weights and the transform graph.
         inputs: Raw column → what it holds; empty for a model that an earlier version trained.
         libraries: Modules to import before the SavedModel is loaded.
@@ -27,14 +41,20 @@ class ModelInfo(BaseModel):
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
 
-    kind: Literal["binary", "multiclass", "regression"]
+    kind: Literal["binary", "multiclass", "regression", "scored"]
     key_metric: str
+    metrics: list[ScoreMetric] = []
     class_names: list[str]
-    label: str
+    label: str | None
     digest: str
     inputs: dict[str, Literal["number", "string", "image", "text"]] = {}
     libraries: list[str] = []
     learning_curve: dict[str, str] = {}
+
+    @property
+    def scores(self) -> list[str]:
+        """Names of the scores that `metrics` need, in the order of their columns in `Predictions.outputs`."""
+        return list(dict.fromkeys(name for each in self.metrics for name in (each.score, each.over) if name is not None))
 
     def inputs_of(self, *kinds: str) -> list[str]:
         """Names of the raw columns of these kinds."""

@@ -40,7 +40,9 @@ def draw(
 ) -> dict[str, Figure]:
     """Name of the picture → picture; only those that the data allow (no ROC curve of one class, no slices of none)."""
     figures: dict[str, Figure] = {}
-    if model.kind == "regression":
+    if model.kind == "scored":
+        figures["scores"] = _histograms(model, predictions)
+    elif model.kind == "regression":
         figures["predicted_actual"] = _predicted_actual(tables["residuals"])
         figures["residuals"] = _residuals(tables["residuals"])
         figures["residual_histogram"] = _residual_histogram(predictions)
@@ -76,6 +78,18 @@ def _unit_square(axes: Axes) -> None:
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
     axes.set_aspect("equal")
+
+
+def _histograms(model: ModelInfo, predictions: Predictions) -> Figure:
+    """How each score is distributed over the examples."""
+    figure, rows = new_figure(5.6, 2.0 * len(model.scores), nrows=len(model.scores), squeeze=False)
+    for axes, name, values in zip(rows[:, 0], model.scores, predictions.outputs.T, strict=True):
+        axes.hist(values, bins=40, color=_BLUE)
+        axes.axvline(values.mean(), color=_ORANGE, label=f"mean {values.mean():.4g}")
+        axes.set_title(name, fontsize=11, loc="left")
+        axes.set_ylabel("Examples")
+        axes.legend(frameon=False)
+    return figure
 
 
 def _curves(table: pd.DataFrame) -> list[tuple[str | None, pd.DataFrame]]:

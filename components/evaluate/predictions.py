@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tensorflow_metadata.proto.v0 import schema_pb2
 
 TEST_SPLIT = "test"
+_SIGNATURES = {"scored": "score_examples"}
 _BATCH_SIZE = 8192
 _BATCH_SIZE_OF_LARGE_INPUTS = 256
 """What a network computes of an image or a text on its way is far larger than the record."""
@@ -32,9 +33,10 @@ class Predictions:
     """The test split as the model sees it.
 
     Attributes:
-        labels: Class ids (int64) or numbers (float64), [N].
+        labels: Class ids (int64) or numbers (float64), [N]; NaN of the kind `scored`.
         outputs: float64: of a binary model the score of the second class, [N]; of a multiclass one the probabilities,
-            [N, C]; of a regression the prediction, [N].
+            [N, C]; of a regression the prediction, [N]; of a scored model its scores, [N, S], as `ModelInfo.scores`
+            names them.
         columns: Raw columns for slices, N rows.
     """
 
@@ -69,36 +71,38 @@ def predict(
 
     num_records = count_test_records(examples)
     loaded = load(folder)
-    signature = loaded.signatures["serving_default"]
+    signature = loaded.signatures[_SIGNATURES.get(model.kind, "serving_default")]
     decode = _decoder(schema, columns)
     labels: list[NDArray] = []
     outputs: list[NDArray] = []
     tables: list[pa.Table] = []
     for batch in read_serialized(examples, TEST_SPLIT, _batch_size(model)):
         serialized = tf.constant(batch)
-        labels.append(loaded.transform_labels(serialized)["label"].numpy().reshape(-1))
-        outputs.append(_outputs(signature(serialized), model, model.class_names))
+        outputs.append(_outputs(signature(serialized), model, model))
+        if model.kind == "scored":
+            labels.append(np.full(len(batch), np.nan))
+        else:
+            labels.append(loaded.transform_labels(serialized)["label"].numpy().reshape(-1))
         tables.append(decode(batch))
     raw = _single_values(pa.concat_tables(tables, promote_options="default"), columns)
-    dtype = np.float64 if model.kind == "regression" else np.int64
+    dtype = np.int64 if model.class_names else np.float64
     predictions = Predictions(np.concatenate(labels).astype(dtype), np.concatenate(outputs), raw)
     _check_predictions(predictions, num_records)
-    _check_labels(predictions.labels, model)
+    if model.kind != "scored":
+        _check_labels(predictions.labels, model)
     return predictions
 
 
-def predict_as(
-    reference: Predictions, examples: Path, folder: Path, champion: ModelInfo, class_names: list[str]
-) -> Predictions:
-    """Predicts with the champion, with the labels, columns and order of classes of the candidate's predictions.
+def predict_as(reference: Predictions, examples: Path, folder: Path, champion: ModelInfo, candidate: ModelInfo) -> Predictions:
+    """Predicts with the champion, with the labels, columns and order of classes or scores of the candidate's predictions.
 
     Raises: UserError and AccountingError as `predict`; tf.errors.OpError if the champion can't read the examples.
     """
     import tensorflow as tf
 
-    signature = load(folder).signatures["serving_default"]
+    signature = load(folder).signatures[_SIGNATURES.get(champion.kind, "serving_default")]
     outputs = [
-        _outputs(signature(tf.constant(batch)), champion, class_names)
+        _outputs(signature(tf.constant(batch)), champion, candidate)
         for batch in read_serialized(examples, TEST_SPLIT, _batch_size(champion))
     ]
     predictions = Predictions(reference.labels, np.concatenate(outputs), reference.columns)
@@ -130,12 +134,16 @@ def _batch_size(model: ModelInfo) -> int:
     return _BATCH_SIZE_OF_LARGE_INPUTS if model.inputs_of("image", "text") else _BATCH_SIZE
 
 
-def _outputs(answer: dict[str, Any], info: ModelInfo, class_names: list[str]) -> NDArray:
+def _outputs(answer: dict[str, Any], info: ModelInfo, candidate: ModelInfo) -> NDArray:
+    """What `info` answered, in the order of the candidate's classes or scores."""
+    if info.kind == "scored":
+        scores = [answer[name].numpy().reshape(-1).astype(np.float64) for name in candidate.scores]
+        return np.stack(scores, axis=1)
     if info.kind == "regression":
         return answer["prediction"].numpy().reshape(-1).astype(np.float64)
     probabilities = answer["probabilities"].numpy().astype(np.float64)
     # Another model may hold the same classes in another order.
-    probabilities = probabilities[:, [info.class_names.index(name) for name in class_names]]
+    probabilities = probabilities[:, [info.class_names.index(name) for name in candidate.class_names]]
     return probabilities[:, 1] if info.kind == "binary" else probabilities
 
 

@@ -131,14 +131,19 @@ def _rounded(content: Any) -> Any:
 
 
 def _write_predictions(path: Path, findings: Findings) -> None:
-    """Columns record, label, prediction, then score or probabilities of a classifier, then the columns of the slices."""
+    """Columns record, label, prediction, then score or probabilities of a classifier, then the columns of the slices.
+
+    Of the kind `scored`: the scores in place of label and prediction.
+    """
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     predictions, names = findings.predictions, findings.model.class_names
     columns: dict[str, Any] = {"record": np.arange(len(predictions.labels))}
-    if findings.model.kind == "regression":
+    if findings.model.kind == "scored":
+        columns |= dict(zip(findings.model.scores, predictions.outputs.astype(np.float32).T, strict=True))
+    elif findings.model.kind == "regression":
         columns |= {"label": predictions.labels, "prediction": predictions.outputs.astype(np.float32)}
     else:
         of_class = pa.array(names, pa.string())

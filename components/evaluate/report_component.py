@@ -14,7 +14,7 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 
 from components.evaluate.agreement import check_agreement
 from components.evaluate.curves import make_tables
-from components.evaluate.eval_config import check_params
+from components.evaluate.eval_config import TFMA_CLASSES, check_params
 from components.evaluate.examples import pick_examples
 from components.evaluate.measure import Comparison, compare, key_metric_of, measure, measure_slices, why_incomparable
 from components.evaluate.metrics import metrics_of
@@ -50,7 +50,10 @@ class ModelReportExecutor(base_executor.BaseExecutor):
 
         columns = list(dict.fromkeys(column for spec in params.slices for column in spec))
         predictions = predict(folders["examples"], folders["model"], model, schema, columns)
-        blessed, approximated = check_agreement(model, predictions, params, folders["evaluation"], folders["blessing"])
+        blessed: bool | None = None
+        approximated: list[str] = []
+        if model.kind in TFMA_CLASSES:
+            blessed, approximated = check_agreement(model, predictions, params, folders["evaluation"], folders["blessing"])
         overall = measure(model, predictions, params, seed)
         if "baseline_model" in folders:
             overall = dataclasses.replace(overall, champion=_compare(folders, model, predictions, params, seed))
@@ -80,7 +83,7 @@ def _compare(
     if problem is not None:
         return Comparison(champion.digest, problem=problem)
     try:
-        of_champion = predict_as(predictions, folders["examples"], folders["baseline_model"], champion, model.class_names)
+        of_champion = predict_as(predictions, folders["examples"], folders["baseline_model"], champion, model)
     except tf.errors.OpError as error:
         # TensorFlow tells where in the graph first, and what was wrong last; lines of the graph are indented.
         said = [line for line in error.message.splitlines() if line and not line[0].isspace()][-1]

@@ -12,6 +12,8 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow.models import Model, ModelSignature
+    from mlflow.types.schema import ColSpec
+    from tensorflow.core.protobuf import meta_graph_pb2
 
 ARTIFACT = "artifacts/model"
 """Where the model folder lies in the MLflow model, in the layout of artifacts/NAME/model."""
@@ -37,7 +39,7 @@ def pack(model_dir: Path, into: Path, mlflow_model: Model, example: pd.DataFrame
         path=str(into),
         python_model=str(_CODE),
         artifacts={"model": str(model_dir.absolute())},
-        signature=_signature(description, columns),
+        signature=_signature(description, columns, model_dir),
         input_example=None if example is None else example[[name for name in columns if name in example]],
         pip_requirements=[f"{name}=={metadata.version(name)}" for name in (*_REQUIREMENTS, *description["libraries"])],
         metadata={"columns": {name: np.dtype(dtype).name for name, dtype in columns.items()}},
@@ -47,17 +49,37 @@ def pack(model_dir: Path, into: Path, mlflow_model: Model, example: pd.DataFrame
 
 def raw_columns(model_dir: Path) -> dict[str, Any]:
     """Column → NumPy dtype (object for strings) of the signature `serve_raw`, read without loading the model."""
-    from tensorflow.core.protobuf import saved_model_pb2
     from tensorflow.python.framework import dtypes
+
+    inputs = _serve_raw(model_dir).inputs
+    return {name: dtypes.as_dtype(inputs[name].dtype).as_numpy_dtype for name in sorted(inputs)}
+
+
+def _serve_raw(model_dir: Path) -> meta_graph_pb2.SignatureDef:
+    from tensorflow.core.protobuf import saved_model_pb2
 
     saved_model = saved_model_pb2.SavedModel()
     saved_model.ParseFromString((model_dir / "Format-Serving" / "saved_model.pb").read_bytes())
     (graph,) = (graph for graph in saved_model.meta_graphs if "serve" in graph.meta_info_def.tags)
-    inputs = graph.signature_def["serve_raw"].inputs
-    return {name: dtypes.as_dtype(inputs[name].dtype).as_numpy_dtype for name in sorted(inputs)}
+    return graph.signature_def["serve_raw"]
 
 
-def _signature(description: dict[str, Any], columns: dict[str, Any]) -> ModelSignature:
+def _outputs(model_dir: Path) -> list[ColSpec]:
+    """Outputs of any shape: a value a row, or an array of it."""
+    from mlflow.types.schema import Array, ColSpec, DataType
+
+    specs = []
+    for name, output in sorted(_serve_raw(model_dir).outputs.items()):
+        sizes = [dim.size for dim in output.tensor_shape.dim][1:]
+        kind: Any = DataType.float
+        if sizes not in ([], [1]):
+            for _ in sizes:
+                kind = Array(kind)
+        specs.append(ColSpec(kind, name))
+    return specs
+
+
+def _signature(description: dict[str, Any], columns: dict[str, Any], model_dir: Path) -> ModelSignature:
     """Names of the inputs; names and types of the outputs.
 
     Images are binary: so MLflow decodes the base64 in which JSON brings them. All other inputs are of any type: MLflow would
@@ -67,7 +89,9 @@ def _signature(description: dict[str, Any], columns: dict[str, Any]) -> ModelSig
     from mlflow.models import ModelSignature
     from mlflow.types.schema import AnyType, ColSpec, Schema
 
-    if description["kind"] == "regression":
+    if description["kind"] == "scored":
+        outputs = _outputs(model_dir)
+    elif description["kind"] == "regression":
         outputs = [ColSpec("float", "prediction")]
     else:
         score = [ColSpec("float", "score")] if description["kind"] == "binary" else []

@@ -27,8 +27,8 @@ class RawModel(mlflow.pyfunc.PythonModel):
 
     An image column holds the bytes of encoded images. A column of another kind that is missing, like a value that is None or
     NaN, is a missing value; columns that the model does not know are left out. A classifier answers `label`, `score` (binary:
-    probability of the second class) and `probability_CLASS` for each class; a regressor answers `prediction`. The index is
-    that of the input.
+    probability of the second class) and `probability_CLASS` for each class; a regressor answers `prediction`; a model of
+    another kind its outputs by their names, a value or an array a row. The index is that of the input.
     """
 
     def load_context(self, context: Any) -> None:
@@ -38,6 +38,7 @@ class RawModel(mlflow.pyfunc.PythonModel):
         folder = Path(context.artifacts["model"])
         description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         self.class_names = description["class_names"]
+        self.kind = description["kind"]
         self.images = {name for name, kind in description["inputs"].items() if kind == "image"}
         for library in description["libraries"]:
             if library not in LIBRARIES:
@@ -95,6 +96,8 @@ class RawModel(mlflow.pyfunc.PythonModel):
             for name in self.images:
                 _check_images(columns[name], name)
             raise
+        if self.kind == "scored":
+            return pd.DataFrame({name: _column_of(outputs[name]) for name in sorted(outputs)})
         if "prediction" in outputs:
             return pd.DataFrame({"prediction": outputs["prediction"].reshape(-1)})
         result = {"label": [label.decode() for label in outputs["label"].reshape(-1)]}
@@ -103,6 +106,11 @@ class RawModel(mlflow.pyfunc.PythonModel):
         for position, name in enumerate(self.class_names):
             result[f"probability_{name}"] = outputs["probabilities"][:, position]
         return pd.DataFrame(result)
+
+
+def _column_of(values: np.ndarray) -> Any:
+    """A value a row where there is one, else an array a row."""
+    return values.reshape(-1) if values.size == len(values) else list(values)
 
 
 def _images(table: pd.DataFrame, name: str) -> np.ndarray:

@@ -20,18 +20,19 @@ def expand(patterns: Sequence[str]) -> list[str]:
 
 
 def make_dataset(
-    files: Sequence[str], spec: Mapping[str, Any], label: str, batch_size: int, *, shuffle_seed: int | None = None
+    files: Sequence[str], spec: Mapping[str, Any], label: str | None, batch_size: int, *, shuffle_seed: int | None = None
 ) -> tf.data.Dataset:
-    """Batches of (features, label).
+    """Batches of (features, label), or of features alone.
 
     Args:
         files: TFRecord files of transformed tf.Examples, plain or gzip.
         spec: Parsing spec of the transformed features, the label among them.
-        label: Name of the label in `spec`.
+        label: Name of the label in `spec`; None where there is none.
         batch_size: Examples a batch; the last batch may be smaller.
         shuffle_seed: Shuffles anew each epoch, in the same way for the same seed; None keeps the files' order.
 
-    Returns: A dataset of ({name: [batch, …]}, [batch, 1]), in the dtypes of `spec`; see `densify` for features of any length.
+    Returns: A dataset of ({name: [batch, …]}, [batch, 1]), or of {name: [batch, …]} alone, in the dtypes of `spec`; see
+        `densify` for features of any length.
         It knows its number of batches, for which all files are read once. Keras' `fit` would otherwise find the end of an
         epoch by a step that fails, which has by then raised the optimizer's count of steps, or not: a race.
     """
@@ -43,9 +44,9 @@ def make_dataset(
     if shuffle_seed is not None:
         dataset = dataset.shuffle(100_000, seed=shuffle_seed, reshuffle_each_iteration=True)
 
-    def parse(serialized: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+    def parse(serialized: tf.Tensor) -> Any:
         features = densify(tf.io.parse_example(serialized, dict(spec)))
-        return features, features.pop(label)
+        return features if label is None else (features, features.pop(label))
 
     batches = dataset.batch(batch_size).map(parse, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
     return batches.apply(tf.data.experimental.assert_cardinality(math.ceil(num_examples / batch_size)))

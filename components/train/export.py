@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,15 @@ class ServingModule(tf.Module):
     Two signatures over the same weights answer `recipe.outputs()`: `serving_default` takes serialized tf.Examples (string,
     [batch]), `serve_raw` takes the raw columns of `recipe.inputs` by name ([batch, 1] each: number columns float32, integer
     columns float64, both NaN where missing; strings, texts and encoded images "" where missing). A third, `transform_labels`,
-    gives the labels of serialized tf.Examples as the model was trained on them ([batch, 1]), for the evaluation.
+    gives the labels of serialized tf.Examples as the model was trained on them ([batch, 1]), for the evaluation; a recipe
+    of the kind `scored` has `score_examples` in its place, which answers `recipe.score()`. Signatures of the recipe's own come
+    after these (`recipe.heads`, `recipe.functions`).
+
+    Attributes:
+        entry_points: Name of a signature → function.
     """
 
-    def __init__(self, model: keras.Model, recipe: Any, transform_output: tft.TFTransformOutput, label: str) -> None:
+    def __init__(self, model: keras.Model, recipe: Any, transform_output: tft.TFTransformOutput, label: str | None) -> None:
         super().__init__()
         self._model_variables = [variable.value for variable in model.variables]
         self._loaded = loaded_objects(model)  # their variables and tables
@@ -43,29 +49,49 @@ class ServingModule(tf.Module):
         raw_spec = transform_output.raw_feature_spec()
         feature_spec = {name: raw_spec[name] for name in recipe.inputs}
 
-        def predict(features: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+        def transform(features: Mapping[str, Any]) -> dict[str, tf.Tensor]:
             transformed = densify(self._transform(dict(features)))
-            inputs = {name: transformed[name] for name in recipe.feature_spec}
+            return {name: transformed[name] for name in recipe.feature_spec}
+
+        def predict(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             outputs: dict[str, tf.Tensor] = recipe.outputs(model(inputs, training=False))
             return outputs
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
         def serve_examples(examples: tf.Tensor) -> dict[str, tf.Tensor]:
-            return predict(tf.io.parse_example(examples, feature_spec))
+            return predict(transform(tf.io.parse_example(examples, feature_spec)))
 
         signature = {name: tf.TensorSpec([None, 1], _RAW_DTYPES[spec.dtype], name=name) for name, spec in feature_spec.items()}
 
-        @tf.function(input_signature=[signature])
-        def serve_raw(columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            return predict({name: _as_feature(columns[name], spec) for name, spec in feature_spec.items()})
+        def over_columns(answer: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]) -> Any:
+            @tf.function(input_signature=[signature])
+            def serve(columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+                return answer(transform({name: _as_feature(columns[name], spec) for name, spec in feature_spec.items()}))
+
+            return serve
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
         def transform_labels(examples: tf.Tensor) -> dict[str, tf.Tensor]:
             return {"label": self._transform(tf.io.parse_example(examples, {label: raw_spec[label]}))["label"]}
 
-        self.serve_examples = serve_examples
-        self.serve_raw = serve_raw
-        self.transform_labels = transform_labels
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+        def score_examples(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+            of_label = {} if label is None else {label: raw_spec[label]}
+            transformed = densify(self._transform(tf.io.parse_example(examples, {**feature_spec, **of_label})))
+            features = {name: transformed[name] for name in recipe.feature_spec}
+            scores: dict[str, tf.Tensor] = recipe.score(model, features, transformed.get("label"))
+            return scores
+
+        judged = {"score_examples": score_examples} if recipe.kind == "scored" else {"transform_labels": transform_labels}
+        self.entry_points = {
+            "serving_default": serve_examples,
+            "serve_raw": over_columns(predict),
+            **judged,  # TFMA takes functions only by signature
+            **{name: over_columns(head) for name, head in recipe.heads(model).items()},
+            **recipe.functions(model),
+        }
+        for name, function in self.entry_points.items():
+            setattr(self, name, function)  # so that it can also be called on the loaded object
 
 
 def _as_feature(column: tf.Tensor, spec: Any) -> tf.Tensor | tf.SparseTensor:
@@ -119,15 +145,7 @@ def export(
 ) -> dict[str, Any]:
     """Writes the SavedModel to `serving_dir`, keras/model.keras and model.json beside it; returns what model.json holds."""
     module = ServingModule(model, recipe, transform_output, recipe.task.label)
-    tf.saved_model.save(
-        module,
-        str(serving_dir),
-        signatures={
-            "serving_default": module.serve_examples,
-            "serve_raw": module.serve_raw,
-            "transform_labels": module.transform_labels,  # TFMA takes functions only by signature
-        },
-    )
+    tf.saved_model.save(module, str(serving_dir), signatures=dict(module.entry_points))
     folder = serving_dir.parent
     keras_file = folder / KERAS_FILE
     keras_file.parent.mkdir(parents=True, exist_ok=True)
@@ -137,6 +155,7 @@ def export(
         "recipe": recipe_name,
         "kind": recipe.kind,
         "key_metric": recipe.key_metric,
+        "metrics": [asdict(metric) for metric in recipe.metrics],
         "class_names": recipe.class_names,
         "label": recipe.task.label,
         "inputs": recipe.inputs,

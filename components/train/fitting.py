@@ -34,7 +34,7 @@ class Fitting:
     Attributes:
         make_train: Makes the training split anew. A data set that was iterated over goes on shuffling where it stopped; a new
             one begins with the order of the first epoch.
-        label_counts: Training examples of each class; empty for a regression.
+        label_counts: Training examples of each class; empty where there are no classes.
     """
 
     recipe: Any
@@ -120,6 +120,7 @@ def prepare(fn_args: FnArgs) -> Fitting:
     recipe.set_features({name: value for name, value in spec.items() if name != LABEL_KEY}, transform_output)
     batch_size = config["train"]["batch_size"]
     train_files, eval_files = expand(fn_args.train_files), expand(fn_args.eval_files)
+    label = LABEL_KEY if LABEL_KEY in spec else None  # a recipe may learn from none
     label_counts: list[int] = []
     if recipe.class_names:
         labels = make_dataset(train_files, {LABEL_KEY: spec[LABEL_KEY]}, LABEL_KEY, 8192).map(lambda features, label: label)
@@ -127,8 +128,8 @@ def prepare(fn_args: FnArgs) -> Fitting:
     return Fitting(
         recipe=recipe,
         transform_output=transform_output,
-        make_train=partial(make_dataset, train_files, spec, LABEL_KEY, batch_size, shuffle_seed=config["seed"]),
-        eval=make_dataset(eval_files, spec, LABEL_KEY, max(batch_size, 1024)),
+        make_train=partial(make_dataset, train_files, spec, label, batch_size, shuffle_seed=config["seed"]),
+        eval=make_dataset(eval_files, spec, label, max(batch_size, 1024)),
         label_counts=label_counts,
         class_weight=class_weights(config["train"]["class_weights"], recipe.class_names, label_counts),
         config=config,

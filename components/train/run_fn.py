@@ -62,7 +62,7 @@ def run_fn(fn_args: FnArgs) -> None:
     (folder / SUMMARY_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
     description = folder / DESCRIPTION_FOLDER
     description.mkdir()
-    recipe.describe(model, description)
+    recipe.describe(model, description, fitting.eval)
     if not any(description.iterdir()):
         description.rmdir()  # the recipe has nothing to show
     kept = early_stopping[0].best_epoch if early_stopping else None

@@ -21,6 +21,8 @@ from recipes.text.vectors import read_vectors
 from recipes.text.vocabulary import OTHER, PADDING, SUBWORD_MARK, token_names
 
 if TYPE_CHECKING:
+    import tensorflow as tf
+
     from recipes.raw import RawTensor
 
 TOKENS_KEY, TEXT_KEY = "tokens", "text"
@@ -117,7 +119,7 @@ class TextClassifier(Classifier):
         self.compile(model, network.optimizer(self.task.learning_rate))
         return model
 
-    def describe(self, model: keras.Model, folder: Path) -> None:
+    def describe(self, model: keras.Model, folder: Path, examples: tf.data.Dataset) -> None:
         """Writes projector/ (see `write_projector`) without subwords, and how many words model.embeddings has, if given."""
         tokenizer = self._transform.tokenizer
         if isinstance(tokenizer, RawText):

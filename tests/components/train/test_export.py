@@ -67,6 +67,7 @@ def test_model_json_says_what_the_model_is(penguins: Path) -> None:
         "recipe": "tabular.classifier",
         "kind": "multiclass",
         "key_metric": "accuracy",
+        "metrics": [],
         "class_names": ["Adelie", "Chinstrap", "Gentoo"],
         "label": "species",
         "inputs": {

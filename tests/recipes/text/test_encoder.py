@@ -64,7 +64,7 @@ def test_a_model_on_an_encoder(encoder: str, make_recipe: Callable[..., Any], tm
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded({"text": texts}), expected)
-    recipe.describe(model, tmp_path / "nothing")  # it has no vectors of words
+    recipe.describe(model, tmp_path / "nothing", data)  # it has no vectors of words
 
     module = tf.Module()
     module.variables_ = [variable.value for variable in model.variables]

@@ -206,7 +206,7 @@ def test_trained_vectors_are_where_the_words_are(trainable: bool, make_buildable
     assert np.abs(rest).max() <= 0.05
     moved = not np.array_equal(model.get_layer("embedding").get_weights()[0], table)
     assert (started.trainable, moved) == (trainable, trainable)
-    recipe.describe(model, tmp_path)
+    recipe.describe(model, tmp_path, tf.data.Dataset.range(0))
     # Four words: neither subwords nor n-grams are looked for; the shared id of other words is no word of a file.
     expected = f'{{\n "path": "{path}",\n "num_words": 4,\n "num_found": 2\n}}\n'
     assert (tmp_path / "coverage.json").read_text() == expected
@@ -229,7 +229,7 @@ def test_the_description_of_a_model(make_buildable: Callable[..., Any], tmp_path
     model = recipe.build(keras_tuner.HyperParameters())
     table = [[0, 0], [1, 0], [3, 4], [4, 3], [0, -1], [9, 9], [0.123456789, 1], [0, 0]]
     model.get_layer("embedding").set_weights([np.array(table, np.float32)])
-    recipe.describe(model, tmp_path)
+    recipe.describe(model, tmp_path, tf.data.Dataset.range(0))
     files = {path.name: path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
     # Ids: 0 padding, 1 other words, then good, bad, film, a subword, "good film", and "the", which is zero.
     neighbours = [
