@@ -20,7 +20,6 @@ from components.tracking.run_log import RunLog, reopen
 from components.tracking.runs import start_stage_run
 from components.tracking.store import Store, open_store
 
-
 RUN_FILE = "run.json"
 
 

@@ -17,7 +17,7 @@ class TrainerExecutor(executor.GenericExecutor):
     Where that folder outlives the process, as under the bridge, a killed training goes on.
     """
 
-    def _GetFnArgs(self, *args: Any) -> FnArgs:
+    def _GetFnArgs(self, *args: Any) -> FnArgs:  # noqa: N802  TFX's name
         fn_args = super()._GetFnArgs(*args)
         fn_args.working_dir = self._get_tmp_dir()
         return fn_args

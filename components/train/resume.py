@@ -10,9 +10,9 @@ follows from it, so that with train.deterministic a resumed training ends with t
 * goes on after the last epoch of which `folder` has a backup, with everything as it was at its end;
 * writes a backup at the end of each epoch, aside and then renamed, so that a kill at any moment leaves the one before.
 
-A recipe may call `model.fit` several times, as one does that fine-tunes in a second phase: each call is a phase with a backup of
-its own. On resumption the recipe runs as ever: a phase that had ended comes back with its last epoch, trains no further, and
-returns its history; the one that was killed goes on.
+A recipe may call `model.fit` several times, as one does that fine-tunes in a second phase: each call is a phase with a backup
+of its own. On resumption the recipe runs as ever: a phase that had ended comes back with its last epoch, trains no further,
+and returns its history; the one that was killed goes on.
 
 What is backed up, and what is not: see `_Backup`.
 """
@@ -56,8 +56,8 @@ def make_resumable(
     Args:
         model: As `Fitting.build` gives it. Its `fit` is replaced, in this one object.
         folder: Where the backups of exactly this training lie (the same data, code and parameters), or will; made if missing.
-        after: Makes callbacks that hear of an epoch only when its backup is written, and that find a resumed epoch's history in
-            `model.history` when the training begins.
+        after: Makes callbacks that hear of an epoch only when its backup is written, and that find the epochs before a kill in
+            `model.history` as the training begins.
         writes: Whether this process makes the backups. Of several workers that train together one does, and all read them.
 
     Raises (from `fit`): TensorlineError if a backup is of another model.
@@ -165,9 +165,7 @@ class _Backup(keras.callbacks.Callback):
     TensorFlow (Keras' layers draw with variables).
     """
 
-    def __init__(
-        self, file: Path, others: Sequence[keras.callbacks.Callback], state: _State | None, *, writes: bool
-    ) -> None:
+    def __init__(self, file: Path, others: Sequence[keras.callbacks.Callback], state: _State | None, *, writes: bool) -> None:
         super().__init__()
         self._file, self._others, self._state, self._writes = file, others, state, writes
         self._unwritten: int | None = None
@@ -183,8 +181,8 @@ class _Backup(keras.callbacks.Callback):
         kinds = [type(callback).__name__ for callback in self._others]
         if found != expected or [kind for kind, _ in state.callbacks] != kinds:
             raise TensorlineError(
-                f"{self._file}: the backup has other variables or callbacks than the model and its training. Expected those of "
-                "the same code and parameters: remove the file to begin anew."
+                f"{self._file}: the backup has other variables or callbacks than the model and its training. Expected those "
+                "of the same code and parameters: remove the file to begin anew."
             )
         for (_, variable), (_, value) in zip(variables, state.variables, strict=True):
             variable.assign(value.view(variable.dtype.as_numpy_dtype))  # bfloat16 comes back as bytes
