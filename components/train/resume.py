@@ -109,7 +109,7 @@ class _State:
     Attributes:
         epoch: The last that ended, counted from 0.
         stopped: Whether a callback had ended the training with it.
-        variables: (path, shape, dtype) and values of each.
+        variables: Values, in the order of `_variables`. Keras numbers layers as a process makes them, so names tell nothing.
         callbacks: Class name and attributes of each.
         random: Of Python's and NumPy's global generators.
         versions: Of the libraries that a training's result depends on.
@@ -117,7 +117,7 @@ class _State:
 
     epoch: int
     stopped: bool
-    variables: list[tuple[str, np.ndarray]]
+    variables: list[np.ndarray]
     callbacks: list[tuple[str, dict[str, Any]]]
     random: dict[str, Any]
     versions: dict[str, str]
@@ -176,15 +176,17 @@ class _Backup(keras.callbacks.Callback):
             return
         state, self._state = self._state, None
         variables = _variables(self.model)
-        found = [(name, value.shape) for name, value in state.variables]
-        expected = [(name, tuple(variable.shape)) for name, variable in variables]
-        kinds = [type(callback).__name__ for callback in self._others]
-        if found != expected or [kind for kind, _ in state.callbacks] != kinds:
+        found = [value.shape for value in state.variables], [kind for kind, _ in state.callbacks]
+        expected = (
+            [tuple(variable.shape) for variable in variables],
+            [type(callback).__name__ for callback in self._others],
+        )
+        if found != expected:
             raise TensorlineError(
                 f"{self._file}: the backup has other variables or callbacks than the model and its training. Expected those "
                 "of the same code and parameters: remove the file to begin anew."
             )
-        for (_, variable), (_, value) in zip(variables, state.variables, strict=True):
+        for variable, value in zip(variables, state.variables, strict=True):
             variable.assign(value.view(variable.dtype.as_numpy_dtype))  # bfloat16 comes back as bytes
         for callback, (_, attributes) in zip(self._others, state.callbacks, strict=True):
             vars(callback).update(attributes)
@@ -208,7 +210,7 @@ class _Backup(keras.callbacks.Callback):
         state = _State(
             epoch=self._unwritten,
             stopped=bool(self.model.stop_training),
-            variables=[(name, variable.numpy()) for name, variable in _variables(self.model)],
+            variables=[variable.numpy() for variable in _variables(self.model)],
             callbacks=[(type(callback).__name__, _plain_attributes(callback)) for callback in self._others],
             random={"python": random.getstate(), "numpy": np.random.get_state()},  # noqa: NPY002
             versions=_versions(),
@@ -217,19 +219,17 @@ class _Backup(keras.callbacks.Callback):
         self._unwritten = None
 
 
-def _variables(model: keras.Model) -> list[tuple[str, tf.Variable]]:
-    """(name, variable) of all that changes; of a variable that replicas hold, each one's own."""
+def _variables(model: keras.Model) -> list[tf.Variable]:
+    """All that changes; of a variable that replicas hold, each one's own."""
     optimizers = [value for value in vars(model).values() if isinstance(value, keras.optimizers.Optimizer)]
-    if model.optimizer not in optimizers:
-        optimizers.append(model.optimizer)
     everything = [*model.variables, *model.metrics_variables]
     for optimizer in optimizers:
         everything += optimizer.variables
-    found: dict[int, tuple[str, tf.Variable]] = {}
+    found: dict[int, tf.Variable] = {}
     for variable in everything:
         value = variable.value
         for part in getattr(value, "values", (value,)):
-            found.setdefault(id(part), (variable.path, part))
+            found.setdefault(id(part), part)
     return list(found.values())
 
 
