@@ -110,6 +110,7 @@ def prepare(fn_args: FnArgs) -> Fitting:
 
     config = fn_args.custom_config
     strategy = create_strategy(config["train"])  # first of all: it may change which devices there are
+    keras.utils.clear_session()  # names of layers, which the model's digest covers, are numbered anew
     keras.utils.set_random_seed(config["seed"])
     if config["train"]["deterministic"]:
         tf.config.experimental.enable_op_determinism()
