@@ -11,19 +11,35 @@ from contextlib import contextmanager
 
 Listener = Callable[[Mapping[str, float], int, int], None]
 _listeners: list[Listener] = []
+_record_keepers: list[Listener] = []
 
 
 @contextmanager
-def listening(listener: Listener) -> Iterator[None]:
-    """Calls `listener(metrics, step, num_steps)` for whatever is published within the block."""
-    _listeners.append(listener)
+def listening(listener: Listener, *, again: bool = False) -> Iterator[None]:
+    """Calls `listener(metrics, step, num_steps)` for whatever is published within the block.
+
+    Args:
+        listener: What to call.
+        again: Also for what is published `again`: for who keeps a record, and may have missed it.
+    """
+    lists = [_listeners, _record_keepers] if again else [_listeners]
+    for each in lists:
+        each.append(listener)
     try:
         yield
     finally:
-        _listeners.remove(listener)
+        for each in lists:
+            each.remove(listener)
 
 
-def publish(metrics: Mapping[str, float], step: int, num_steps: int) -> None:
-    """Tells that step `step` of `num_steps` (both count from 1) ended with `metrics`."""
-    for listener in _listeners:
+def publish(metrics: Mapping[str, float], step: int, num_steps: int, *, again: bool = False) -> None:
+    """Tells that step `step` of `num_steps` (both count from 1) ended with `metrics`.
+
+    Args:
+        metrics: By name.
+        step: Which.
+        num_steps: Of how many.
+        again: It ended in a process before this one, which was killed, and may have told of it or not.
+    """
+    for listener in _record_keepers if again else _listeners:
         listener(metrics, step, num_steps)

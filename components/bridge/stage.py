@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from tfx.dsl.components.base.base_component import BaseComponent
     from tfx.types.artifact import Artifact
 
-RESUMABLE = ("tune",)
-"""Stages that go on where they were killed."""
+RESUMABLE = ("tune", "train")
+"""Stages that go on where they were killed, in the same MLflow run."""
 
 _KEY = re.compile(r"^(?=(?:recipe|data|validate|transform|model|tune|train|evaluate|register)[.:] ?\S)", re.MULTILINE)
 
@@ -59,7 +59,9 @@ def main(stage: str, argv: Sequence[str] | None = None) -> int:
         print(f"\n{name} · {stage}: {_located(str(error), name)}", file=terminal, flush=True)
         return error.exit_code
     except (KeyboardInterrupt, SystemExit) as stop:  # tracking turns SIGTERM into a SystemExit
-        print(f"\n{name} · {stage}: stopped. Nothing was half-written; run it again to go on.", file=terminal, flush=True)
+        kept = "What was done is kept" if stage in RESUMABLE else "Nothing was half-written"
+        advice = f"To go on: dvc repro, or python -m components.{stage} {name}"
+        print(f"\n{name} · {stage}: stopped. {kept}. {advice}", file=terminal, flush=True)
         return stop.code if isinstance(stop, SystemExit) and isinstance(stop.code, int) else 130
     except Exception as error:  # noqa: BLE001  the last line of defence: one message, and the traceback where it can be read
         logging.getLogger(__name__).error("%s", traceback.format_exc())
@@ -83,7 +85,13 @@ def run_stage(stage: str, name: str, root: Path) -> list[str]:
     from components.bridge.tracked import state_root, track
 
     job = Job.load(name, root)
-    with track(job, stage) as tracked, progress.listening(_show_progress(job, stage)), progress.listening(tracked.on_progress):
+    with (
+        track(job, stage, resumable=stage in RESUMABLE) as tracked,
+        progress.listening(_show_progress(job, stage)),
+        progress.listening(tracked.on_progress, again=True),
+    ):
+        if tracked.run.before.num_attempts:
+            _say(name, stage, f"goes on where it was stopped, in MLflow run {tracked.run.ref.run_id}")
         folders = {key: job.artifact(key) for key in INPUTS[stage]}
         scratch = job.artifact(f".partial-{stage}")
         shutil.rmtree(scratch, ignore_errors=True)  # left by a killed stage

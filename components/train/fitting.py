@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -110,6 +110,7 @@ def prepare(fn_args: FnArgs) -> Fitting:
 
     config = fn_args.custom_config
     strategy = create_strategy(config["train"])  # first of all: it may change which devices there are
+    keras.utils.clear_session()  # names of layers, which the model's digest covers, are numbered anew
     keras.utils.set_random_seed(config["seed"])
     if config["train"]["deterministic"]:
         tf.config.experimental.enable_op_determinism()
@@ -138,8 +139,16 @@ def prepare(fn_args: FnArgs) -> Fitting:
 
 
 class PublishProgress(keras.callbacks.Callback):
-    """Tells whoever listens how each epoch ended."""
+    """Tells whoever listens how each epoch ended; as a resumed training begins, again those that ended before the kill."""
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        history = self.model.history
+        for index, epoch in enumerate(history.epoch):
+            self._publish(epoch, {name: values[index] for name, values in history.history.items()}, again=True)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        metrics = {name: float(value) for name, value in (logs or {}).items()}
-        progress.publish(metrics, epoch + 1, self.params["epochs"])
+        self._publish(epoch, logs or {})
+
+    def _publish(self, epoch: int, logs: Mapping[str, float], *, again: bool = False) -> None:
+        metrics = {name: float(value) for name, value in logs.items()}
+        progress.publish(metrics, epoch + 1, self.params["epochs"], again=again)

@@ -115,6 +115,8 @@ def fit(
         told.on_epoch_end(epoch, logs)
         if model.stop_training:
             break
+    if first_epoch < epochs:
+        iter(train)  # as `fit` does, so that a recipe's second phase goes through a shuffled dataset in the same orders
     told.on_train_end(logs)
     return model.history
 

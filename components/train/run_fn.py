@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import keras
 import keras_tuner
 
 from components.errors import UserError
 from components.train.export import export
 from components.train.fitting import PublishProgress, prepare
 from components.train.learning_curve import judge, no_skill_loss
+from components.train.resume import make_resumable
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -27,7 +27,7 @@ def run_fn(fn_args: FnArgs) -> None:
 
     Writes the SavedModel to `fn_args.serving_model_dir`, the rest of the model beside it, and history.json (epochs with
     their metrics), model.txt (the layers) and description/ (what the recipe has to show of the model) to
-    `fn_args.model_run_dir`.
+    `fn_args.model_run_dir`. A training that was killed goes on from the backups in `fn_args.working_dir`.
 
     Raises: UserError if train.early_stopping.monitor is no metric of the model, or as `prepare` and `Fitting.build`.
     """
@@ -36,14 +36,14 @@ def run_fn(fn_args: FnArgs) -> None:
     hp = keras_tuner.HyperParameters.from_config(fn_args.hyperparameters)
     model = fitting.build(hp)
     early_stopping = fitting.early_stopping()
-    callbacks: list[keras.callbacks.Callback] = [PublishProgress(), *early_stopping]
+    make_resumable(model, Path(fn_args.working_dir), after=lambda: [PublishProgress()])
     history = recipe.fit(
         hp,
         model,
         fitting.train,
         validation_data=fitting.eval,
         epochs=settings["epochs"],
-        callbacks=callbacks,
+        callbacks=early_stopping,
         class_weight=fitting.class_weight,
         shuffle=False,  # the data set shuffles itself
         verbose=0,
