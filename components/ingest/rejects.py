@@ -94,6 +94,18 @@ class Check:
         return cls("split", column, "{value!r} tells no split", expected, "Fix the file or data.split")
 
     @classmethod
+    def time(cls, column: str, time_format: str | None) -> Check:
+        """The row of a time series must tell its time."""
+        return cls(
+            "time", column, "cannot read {value!r} as a time", time_format or "an ISO 8601 date or time", "Fix data.windows"
+        )
+
+    @classmethod
+    def order(cls, column: str) -> Check:
+        """The rows of a time series must come in the order of their times."""
+        return cls("time", column, "the time {value!r} is not later than that of a row before", "each time once, in order")
+
+    @classmethod
     def copy(cls, column: str) -> Check:
         """Where copies are not wanted, an image must be a new one."""
         return cls(
