@@ -52,7 +52,7 @@ def describe(recipe: Forecaster, model: keras.Model, folder: Path, examples: tf.
     _write(folder / "mae_by_step.csv", ["target", "step", *by_step], rows)
     if recipe.windows.label_width > 1:
         _save(_by_step(by_step, targets, first), folder / "mae_by_step.png")
-    places = np.unique(np.linspace(0, len(series) - 1, NUM_WINDOWS).astype(int))
+    places = np.unique((np.arange(NUM_WINDOWS) + 0.5) / NUM_WINDOWS * len(series)).astype(int)
     _save(_windows(recipe, series[places], label[places], {name: each[places] for name, each in forecasts.items()}), folder / "windows.png")
     if model.name == "linear":
         _save(_weights(recipe, model), folder / "weights.png")

@@ -27,13 +27,15 @@ class AutoregressiveLSTM(keras.layers.Layer):
         super().__init__(**kwargs)
         self.units, self.steps, self.num_targets, self.seed = units, steps, num_targets, seed
         self.encoder = keras.layers.LSTM(units, return_state=True, name="encoder", **initializers(seed))
-        self.decoder = keras.layers.LSTMCell(units, name="decoder", **initializers(seed + 1))
+        # One step needs none, and what is never called has no gradient.
+        self.decoder = keras.layers.LSTMCell(units, name="decoder", **initializers(seed + 1)) if steps > 1 else None
         # In float32, also where mixed precision has the cells compute in less.
         self.head = keras.layers.Dense(num_targets, kernel_initializer="zeros", dtype="float32", name="head")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.encoder.build(input_shape)
-        self.decoder.build((input_shape[0], self.num_targets))
+        if self.decoder is not None:
+            self.decoder.build((input_shape[0], self.num_targets))
         self.head.build((input_shape[0], self.units))
 
     def call(self, inputs: Any) -> Any:
