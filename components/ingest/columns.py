@@ -191,7 +191,9 @@ class Columns:
         for name in names:
             if kinds[name] not in ("integer", "number"):
                 found = "holds no value" if kinds[name] == "missing" else f"is of the kind {kinds[name]}"
-                self._problem(f"data.windows.{key}: column {name!r} {found}. Expected numbers. Name another column, or cast it.")
+                self._problem(
+                    f"data.windows.{key}: column {name!r} {found}. Expected numbers. Name another column, or cast it."
+                )
 
     def _check_known(self, where: str, names: Sequence[str], known: Sequence[str]) -> None:
         for name in names:

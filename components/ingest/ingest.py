@@ -91,7 +91,7 @@ def ingest(data: DataParams, schema: schema_pb2.Schema | None, examples: Path, r
     }
     if series is not None:
         series.end()
-        content |= {"columns": series.feature_kinds, "num_values": dict.fromkeys(series.feature_kinds, series.num_windows)}
+        content |= {"columns": series.feature_kinds, "num_values": {name: num_values[name] for name in series.feature_kinds}}
         content |= {"empty_columns": [], "windows": series.account()}
         series.check_any()
     if data.image_columns:
@@ -141,9 +141,9 @@ def _cut(
     file_split: str | None,
     *,
     writers: dict[str, ShardWriter],
-    num_values: Counter[str],  # noqa: ARG001  as `_convert`; a window has all its values
+    num_values: Counter[str],
 ) -> FileResult:
-    """Writes the windows that end in one file; those that begin there may end in the next."""
+    """Writes the windows that end in one file; those that begin there may end in the next. Arguments as of `_convert`."""
     result = FileResult(source)
 
     def chunks() -> Iterator[Chunk]:
@@ -156,6 +156,7 @@ def _cut(
     for chunk, framed in map_blocks(pool, lambda each: frame(encode(each.features, len(each.splits))), chunks()):
         for split, places in split_counts(chunk).items():
             writers[split].write(framed.take(pa.array(places)))
+            num_values.update(dict.fromkeys(maker.feature_kinds, len(places)))  # no value of a window is missing
             result.num_examples[split] += len(places)
     result.num_records_in += len(source.malformed)
     return result

@@ -116,7 +116,7 @@ class Prepared:
         return Series(self.times.times[good], self.times.places[good], self.splits[good], values[good])
 
     def refuse_disordered(self, maker: WindowMaker, column: str) -> None:
-        """Makes rows of a time series bad that do not come after those before them; `column` is the first that tells the time."""
+        """Makes rows of a time series bad that do not come after those before; `column` is the first that tells the time."""
         assert self.times is not None  # noqa: S101  only of windows
         good = np.flatnonzero(self.splits != NO_SPLIT)
         broken = np.zeros(self.num_records, bool)
@@ -211,7 +211,8 @@ class Converter:
                 # tf.Example holds float32: 1e300 becomes infinite there.
                 written = pc.cast(array, pa.float32(), safe=False) if name in self._columns.features else array
                 finite = pc.is_finite(written)
-                faults.add(Check.nonfinite(self._raw_name(name)), pc.invert(finite), self._unwritten(name, array))
+                check = Check.nonfinite(self._raw_name(name), may_allow=self._data.windows is None)
+                faults.add(check, pc.invert(finite), self._unwritten(name, array))
         times = self._times(texts, faults)
         if self._data.label is not None and times is None:
             label, name = values[self._data.label], self._data.label

@@ -73,14 +73,14 @@ class Check:
         )
 
     @classmethod
-    def nonfinite(cls, column: str) -> Check:
-        """A number must be finite, as a 32-bit float too."""
+    def nonfinite(cls, column: str, *, may_allow: bool = True) -> Check:
+        """A number must be finite, as a 32-bit float too; `may_allow`: unless the user says otherwise."""
         return cls(
             "nonfinite",
             column,
             "{value!r} is not finite",
             "a number within 32-bit floats",
-            "Fix the file, or name the column in data.allow_nonfinite",
+            "Fix the file, or name the column in data.allow_nonfinite" if may_allow else "Fix the file",
         )
 
     @classmethod

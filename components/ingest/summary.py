@@ -57,11 +57,10 @@ def _encodings(by_file: Mapping[str, str]) -> str:
 def _window_lines(windows: Mapping[str, Any]) -> list[str]:
     unused = ", ".join(f"{reason} {count:,}" for reason, count in windows["unused"].items())
     skipped = ", ".join(f"{reason} {count:,}" for reason, count in windows["skipped"].items())
-    return [
-        f"windows of {_plural(windows['num_rows_per_window'], 'row')}: {windows['num_rows_used']:,} of "
-        f"{_plural(windows['num_rows'], 'row')} used{f' (unused: {unused})' if unused else ''}, {_plural(windows['num_gaps'], 'gap')}",
-        f"rows that begin no window: {skipped}",
-    ]
+    used = f"{windows['num_rows_used']:,} of {_plural(windows['num_rows'], 'row')} used"
+    used += f" (unused: {unused})" if unused else ""
+    width, gaps = _plural(windows["num_rows_per_window"], "row"), _plural(windows["num_gaps"], "gap")
+    return [f"windows of {width}: {used}, {gaps}", f"rows that begin no window: {skipped}"]
 
 
 def _image_lines(images: Mapping[str, Any]) -> list[str]:

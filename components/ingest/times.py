@@ -30,8 +30,8 @@ def read_times(texts: pa.Array, time_format: str | None) -> tuple[np.ndarray, np
         texts: Strings, [rows].
         time_format: As strptime takes it; None for ISO 8601.
 
-    Returns: The times, and the moments that say in which month or year a row belongs; datetime64[ms], [rows], NaT where a text is
-        missing or can't be read.
+    Returns: The times, and the moments that say to which month or year a row belongs; datetime64[ms], [rows], NaT where a text
+        is missing or can't be read.
     """
     strings = np.array(texts.to_pylist(), object)
     times = _parse(strings, time_format)

@@ -1,12 +1,13 @@
 """Cuts a time series into windows, block by block: the sliding windows of TensorFlow's tutorial "Time series forecasting".
 
-A window covers successive rows, one step apart, all of one segment and one split, in which no value that it needs is missing. So
-no row is in windows of two splits: what a model is judged on is nowhere in what it learned from. Every row is accounted for, as the
-first row of a window or by the reason why it begins none, and as used or by the reason why it is in no window.
+A window covers successive rows, one step apart, all of one segment and one split, in which no value that it needs is missing.
+So no row is in windows of two splits: what a model is judged on is nowhere in what it learned from. Every row is accounted
+for, as the first row of a window or by the reason why it begins none, and as used or by the reason why it is in no window.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,8 +22,8 @@ from components.ingest.times import period_of
 from components.params.models import SPLITS, WINDOW_HOUR, WINDOW_MONTH, WINDOW_TIME, WindowParams
 
 SKIPPED = ("segment", "gap", "split", "missing", "stride", "end")
-"""Why a row begins no window, the first that holds: within the rows that the window would cover a segment ends, time jumps, a split
-ends, a value is missing; or it lies between two strides, or the series ends."""
+"""Why a row begins no window, the first that holds: within the rows that the window would cover a segment ends, time jumps, a
+split ends, a value is missing; or it lies between two strides, or the series ends."""
 UNUSED = ("missing", "stride", "short")
 """Why a row is in no window: it lacks a value, it lies between two strides, or no window fits into its run of rows."""
 MAX_CHUNK_BYTES = 16 * 2**20
@@ -116,7 +117,7 @@ class WindowMaker:
         return dict(sorted(kinds.items()))
 
     def disordered(self, times: np.ndarray, places: np.ndarray) -> np.ndarray:
-        """Which rows do not come after all rows of their segment before them; bool, [rows]. Rows must come in the files' order."""
+        """Which rows do not come after all rows of their segment before them; bool, [rows]. Asked in the files' order."""
         segments, wrong = self._segments(places), np.zeros(len(times), bool)
         for start, end in _runs(segments):
             segment = int(segments[start])
@@ -177,8 +178,8 @@ class WindowMaker:
         seen = self.num_used + self.unused.total()
         if not self.num_rows == begun == seen:
             raise AccountingError(
-                f"ingest: {self.num_rows:,} rows in; {begun:,} that begin a window or do not, {seen:,} that are in one or are not. "
-                "Expected as many of each. Please report it with the files."
+                f"ingest: {self.num_rows:,} rows in; {begun:,} that begin a window or do not, {seen:,} that are in one or are "
+                "not. Expected as many of each. Please report it with the files."
             )
         return content
 
@@ -192,8 +193,9 @@ class WindowMaker:
             hint = f" Most often, from row to row, time goes on by {distance / 1000:g} s ({count:,} times)."
         reasons = ", ".join(f"{reason} {self.skipped[reason]:,}" for reason in SKIPPED if self.skipped[reason])
         raise UserError(
-            f"data.windows: not one window of {self.params.num_rows:,} rows, {self.params.step_s:,} s apart, in {self.num_rows:,} rows "
-            f"(none begins at: {reasons or 'no row'}).{hint} Expected some. Change step, input_width, shift or data.split, or add data."
+            f"data.windows: not one window of {self.params.num_rows:,} rows, {self.params.step_s:,} s apart, in "
+            f"{self.num_rows:,} rows (none begins at: {reasons or 'no row'}).{hint} Expected some. Change step, input_width, "
+            "shift or data.split, or add data."
         )
 
     def _segments(self, places: np.ndarray) -> np.ndarray:
@@ -210,7 +212,9 @@ class WindowMaker:
             segments = np.concatenate([rest.segments, segments])
         num_new = len(series) - (len(rest.used) if rest is not None else 0)
         fresh = np.zeros(num_new, bool)
-        used, near = (np.concatenate([old, fresh]) for old in ((rest.used, rest.near) if rest is not None else (fresh[:0],) * 2))
+        used, near = (
+            np.concatenate([old, fresh]) for old in ((rest.used, rest.near) if rest is not None else (fresh[:0],) * 2)
+        )
         rows = _Rows(series, segments, np.zeros(len(series), np.int64), used, near)
         breaks = self._breaks(rows)
         self._note_gaps(rows, breaks["gap"] & ~breaks["segment"], first=len(series) - num_new)
@@ -295,7 +299,7 @@ def split_counts(chunk: Chunk) -> dict[str, np.ndarray]:
 def _runs(values: np.ndarray) -> Iterator[tuple[int, int]]:
     """Start and end of each stretch of equal values."""
     edges = np.concatenate([[0], np.flatnonzero(np.diff(values)) + 1, [len(values)]])
-    return ((int(start), int(end)) for start, end in zip(edges[:-1], edges[1:], strict=True) if end > start)
+    return ((start, end) for start, end in itertools.pairwise(edges.tolist()) if end > start)
 
 
 def _covered(starts: np.ndarray, width: int, num_rows: int) -> np.ndarray:

@@ -95,7 +95,7 @@ class TimeSplit(Params):
 class CalendarSplit(Shares):
     """Splits each month, or year, of a time series: its first part is train, then comes eval, then test.
 
-    A row's place in the calendar alone decides, so that it keeps its split when data is added, and every season is in every split.
+    A row's place in the calendar alone decides, so that it keeps its split when data is added; every split has all seasons.
     """
 
     by: Literal["calendar"]
@@ -176,7 +176,9 @@ class WindowParams(Params):
     input_width: Annotated[int, Field(ge=1)] = Field(description="Rows that a model sees.")
     label_width: Annotated[int, Field(ge=1)] = Field(default=1, description="Rows to forecast.")
     shift: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, validate_default=True, description="From the last row seen to the last one to forecast; none: label_width."
+        default=None,
+        validate_default=True,
+        description="From the last row seen to the last one to forecast; none: label_width.",
     )
     stride: Annotated[int, Field(ge=1)] = Field(default=1, description="Rows from window to window.")
 
@@ -307,7 +309,7 @@ class DataParams(Params):
         if windows is None:
             return {}
         several = [len(windows.targets)] if len(windows.targets) > 1 else []
-        shapes = dict.fromkeys([*windows.inputs, WINDOW_TIME], [windows.input_width])
+        shapes = {name: [windows.input_width] for name in (*windows.inputs, WINDOW_TIME)}
         return {**shapes, str(self.label): [windows.label_width, *several]}
 
     @model_validator(mode="after")

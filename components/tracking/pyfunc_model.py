@@ -26,10 +26,12 @@ class RawModel(mlflow.pyfunc.PythonModel):
     """Wraps the signature `serve_raw`.
 
     An image column holds the bytes of encoded images. A column of another kind that is missing, like a value that is None or
-    NaN, is a missing value; columns that the model does not know are left out. Where the model takes several numbers a row, as the
-    last hours of a time series, a cell holds a list of them, and none may be missing. A classifier answers `label`, `score` (binary:
-    probability of the second class) and `probability_CLASS` for each class; a regressor answers `prediction`; a model of
-    another kind its outputs by their names, a value or an array a row. The index is that of the input.
+    NaN, is a missing value; columns that the model does not know are left out. Where the model takes several numbers a row, as
+    the last hours of a time series, a cell holds a list of them, and none may be missing.
+
+    A classifier answers `label`, `score` (binary: probability of the second class) and `probability_CLASS` for each class; a
+    regressor answers `prediction`; a model of another kind its outputs by their names, a value or an array a row. The index is
+    that of the input.
     """
 
     def load_context(self, context: Any) -> None:
@@ -54,8 +56,8 @@ class RawModel(mlflow.pyfunc.PythonModel):
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Predicts.
 
-        Raises: ValueError if no column is known, a number column holds something else or not as many numbers as it should, or an
-            image can't be read.
+        Raises: ValueError if no column is known, a number column holds something else or not as many numbers as it should, or
+            an image can't be read.
         """
         table = model_input if isinstance(model_input, pd.DataFrame) else pd.DataFrame(model_input)
         missing = [name for name in self.dtypes if name not in table]
@@ -131,7 +133,8 @@ def _vectors(table: pd.DataFrame, name: str, shape: tuple[int, ...], dtype: Any)
         except (TypeError, ValueError):
             raise ValueError(f"column '{name}', row {row}: found something else than numbers. {expected}") from None
         if numbers.shape != shape or not np.isfinite(numbers).all():
-            found = f"{' × '.join(map(str, numbers.shape)) or 'one'} numbers" if numbers.shape != shape else "a missing number"
+            count = " × ".join(map(str, numbers.shape))
+            found = "a missing or infinite number" if numbers.shape == shape else f"{count} numbers" if count else "no list"
             raise ValueError(f"column '{name}', row {row}: found {found}. {expected}")
         rows[row] = numbers
     return rows

@@ -1,4 +1,4 @@
-"""TFX's SchemaGen, and what inference leaves open: the classes of an integer label, what images and texts are, windows' shapes."""
+"""TFX's SchemaGen, and what inference leaves open: the classes of an integer label, images and texts, windows' shapes."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class SchemaGenSpec(component_spec.ComponentSpec):
 
 
 class SchemaGen(component.SchemaGen):
-    """See `SchemaGenExecutor`. Only the rows of windows get a fixed shape: any other value may be missing in the next delivery."""
+    """See `SchemaGenExecutor`. Only windows get a fixed shape: any other value may be missing in the next delivery."""
 
     SPEC_CLASS = SchemaGenSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(SchemaGenExecutor)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from recipes.contract import Windows
 
 SERIES_KEY = "series"
-"""The transformed window, float32 [batch, input_width, channels]: targets, other inputs, then sine and cosine of each signal."""
+"""The transformed window, float32 [batch, input_width, channels]: targets, other inputs, sine and cosine of each signal."""
 
 
 def last_value(series: tf.Tensor, windows: Windows) -> tf.Tensor:
@@ -42,7 +42,8 @@ def repeated_rows(windows: Windows, season: int) -> list[int]:
     """
     if season > windows.input_width:
         raise RecipeError(
-            f"model.season: {season} rows, and a model sees {windows.input_width}, data.windows.input_width. Expected at most as many."
+            f"model.season: {season} rows, and a model sees {windows.input_width}, data.windows.input_width. Expected at "
+            "most as many."
         )
     first = windows.shift - windows.label_width + 1
     ahead = range(first, windows.shift + 1)

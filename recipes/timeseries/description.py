@@ -53,7 +53,10 @@ def describe(recipe: Forecaster, model: keras.Model, folder: Path, examples: tf.
     if recipe.windows.label_width > 1:
         _save(_by_step(by_step, targets, first), folder / "mae_by_step.png")
     places = np.unique((np.arange(NUM_WINDOWS) + 0.5) / NUM_WINDOWS * len(series)).astype(int)
-    _save(_windows(recipe, series[places], label[places], {name: each[places] for name, each in forecasts.items()}), folder / "windows.png")
+    _save(
+        _windows(recipe, series[places], label[places], {name: each[places] for name, each in forecasts.items()}),
+        folder / "windows.png",
+    )
     if model.name == "linear":
         _save(_weights(recipe, model), folder / "weights.png")
 
@@ -83,7 +86,9 @@ def _by_step(by_step: Mapping[str, np.ndarray], targets: Sequence[str], first: i
     figure, axes = _new_figure(len(targets))
     for index, (target, axis) in enumerate(zip(targets, axes, strict=True)):
         for name, values in by_step.items():
-            axis.plot(range(first, first + len(values)), values[:, index], color=_COLOURS[name], label=_TITLES[name], marker=".")
+            axis.plot(
+                range(first, first + len(values)), values[:, index], color=_COLOURS[name], label=_TITLES[name], marker="."
+            )
         axis.set_ylabel(f"mae of {target}")
         axis.set_ylim(bottom=0)
     axes[-1].set_xlabel("steps ahead")
@@ -123,7 +128,14 @@ def _weights(recipe: Forecaster, model: keras.Model) -> Figure:
     weights = model.get_layer(FORECAST).get_weights()[0][:, 0].reshape(recipe.windows.input_width, len(names))
     figure, (axis,) = _new_figure(1)
     limit = float(np.abs(weights).max())
-    image = axis.imshow(weights.T, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", extent=(0.5 - len(weights), 0.5, len(names) - 0.5, -0.5))
+    image = axis.imshow(
+        weights.T,
+        cmap="RdBu_r",
+        vmin=-limit,
+        vmax=limit,
+        aspect="auto",
+        extent=(0.5 - len(weights), 0.5, len(names) - 0.5, -0.5),
+    )
     axis.set_yticks(range(len(names)), names)
     axis.set_xlabel("steps from the last input")
     axis.set_title("weights of the first step's forecast, on z-scores", loc="left", fontsize=10)

@@ -67,7 +67,7 @@ def units_of(transform_output: Any, windows: Windows, signals: Sequence[Signal])
     """
     shape = [2, windows.input_width]
     probe = tf.constant(np.repeat([[0.0], [_FAR]], windows.input_width, axis=1), tf.float32)
-    raw = {name: probe for name in columns_of(windows)}
+    raw = dict.fromkeys(columns_of(windows), probe)
     if signals:
         raw[windows.time] = tf.zeros(shape, tf.int64)
     transformed = transform_output.transform_features_layer()(raw)[SERIES_KEY].numpy()

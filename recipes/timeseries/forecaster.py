@@ -24,9 +24,9 @@ _LOSSES = {"mse": "mean_squared_error", "mae": "mean_absolute_error", "huber": "
 class Forecaster(Recipe):
     """Windows as `data.windows` cuts them, forecast at once or step by step (TensorFlow's tutorial "Time series forecasting").
 
-    The network sees and forecasts z-scores; its loss and the curves' mae are in standard deviations over train. The answers, and the
-    metrics of the evaluation, are in the units of the target; of several targets `mae` and `rmse` are in standard deviations, since
-    degrees and millibars have no mean, and `mae_NAME` is each one's own.
+    The network sees and forecasts z-scores; its loss and the curves' mae are in standard deviations over train. The answers, and
+    the metrics of the evaluation, are in the units of the target; of several targets `mae` and `rmse` are in standard
+    deviations, since degrees and millibars have no mean, and `mae_NAME` is each one's own.
 
     Raises: RecipeError where params and windows do not agree.
     """
@@ -38,8 +38,8 @@ class Forecaster(Recipe):
         super().__init__(task)
         if task.windows is None:
             raise RecipeError(
-                "data.windows: timeseries.forecaster learns from windows over a time series, and the section is not there. Say how "
-                "they are cut, see docs/data.md."
+                "data.windows: timeseries.forecaster learns from windows over a time series, and the section is not there. Say "
+                "how they are cut, see docs/data.md."
             )
         self.windows: Windows = task.windows
         if unseen := [name for name in self.windows.targets if name not in self.windows.inputs]:
@@ -88,7 +88,9 @@ class Forecaster(Recipe):
             ScoreMetric("relative_mae", ratio, "abs_error", "lower", over="abs_error_last_value"),
         ]
         if len(self.windows.targets) > 1:
-            found += [ScoreMetric(f"mae_{name}", f"mae of {name}", f"abs_error_{name}", "lower") for name in self.windows.targets]
+            found += [
+                ScoreMetric(f"mae_{name}", f"mae of {name}", f"abs_error_{name}", "lower") for name in self.windows.targets
+            ]
         return found
 
     def preprocessing_fn(self, inputs: Mapping[str, Any]) -> dict[str, tf.Tensor]:
@@ -114,7 +116,7 @@ class Forecaster(Recipe):
         return model
 
     def outputs(self, predictions: tf.Tensor) -> dict[str, tf.Tensor]:
-        """`prediction` in the targets' units, float32 [batch, label_width], or of several targets [batch, label_width, targets]."""
+        """`prediction` in the targets' units, float32 [batch, label_width], of several [batch, label_width, targets]."""
         forecast = predictions * self.units.scale + self.units.mean
         return {"prediction": forecast[:, :, 0] if len(self.windows.targets) == 1 else forecast}
 
@@ -144,7 +146,7 @@ class Forecaster(Recipe):
         return scores
 
     def describe(self, model: keras.Model, folder: Path, examples: tf.data.Dataset) -> None:
-        """See `Recipe`: windows with their forecasts, errors by step against the baselines, and the weights of a linear model."""
+        """See `Recipe`: windows with their forecasts, errors by step against the baselines, weights of a linear model."""
         from recipes.timeseries.description import describe
 
         describe(self, model, folder, examples)

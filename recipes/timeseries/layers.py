@@ -12,9 +12,9 @@ from keras import ops
 class AutoregressiveLSTM(keras.layers.Layer):
     """Forecasts one step at a time, each from the one before: [batch, rows, channels] → float32 [batch, steps, targets].
 
-    An LSTM reads the window; a second cell goes on from its state, and is given its own forecast as the next input (Graves 2013,
-    "Generating sequences with recurrent neural networks"; the tutorial's FeedBack model). A cell of its own, since the future
-    holds the targets alone, and not what else the window has.
+    An LSTM reads the window; a second cell goes on from its state, and is given its own forecast as the next input (Graves
+    2013, "Generating sequences with recurrent neural networks"; the tutorial's FeedBack model). A cell of its own, since the
+    future holds the targets alone, and not what else the window has.
 
     Args:
         units: Of either cell.
@@ -42,6 +42,7 @@ class AutoregressiveLSTM(keras.layers.Layer):
         output, *state = self.encoder(inputs)
         forecasts = [self.head(output)]
         for _ in range(self.steps - 1):
+            assert self.decoder is not None  # noqa: S101  there are several steps
             output, state = self.decoder(ops.cast(forecasts[-1], self.compute_dtype), state)
             forecasts.append(self.head(output))
         return ops.stack(forecasts, axis=1)

@@ -84,8 +84,8 @@ def _hidden(architecture: str, series: Any, units: int, params: ModelParams, ran
 
 
 def _forecast(hidden: Any, steps: int, num_targets: int) -> Any:
-    # In float32 from here on, also where mixed precision has the layers before compute in less. Zeros at first: the mean, and of
-    # a residual model no change.
+    # In float32 from here on, also where mixed precision has the layers before compute in less. Zeros at first: the mean, and
+    # of a residual model no change.
     flat = keras.layers.Dense(steps * num_targets, kernel_initializer="zeros", dtype="float32", name=FORECAST)(hidden)
     return keras.layers.Reshape((steps, num_targets), dtype="float32", name="steps")(flat)
 

@@ -53,7 +53,8 @@ def windows_of(folder, split):
     import tensorflow as tf
 
     shards = [
-        list(tf.data.TFRecordDataset(str(file)).as_numpy_iterator()) for file in sorted((folder / f"examples/Split-{split}").iterdir())
+        list(tf.data.TFRecordDataset(str(file)).as_numpy_iterator())
+        for file in sorted((folder / f"examples/Split-{split}").iterdir())
     ]
     found = []
     for index in range(sum(map(len, shards))):
@@ -99,7 +100,10 @@ def test_every_window_is_what_the_rows_say(tmp_path):
                 "temperature_c": floats([float(row["temperature_c"]) for row in covered[:24]]),
                 "relative_humidity_pct": floats([float(row["relative_humidity_pct"]) for row in covered[:24]]),
                 "wind_x": pytest.approx(
-                    [float(r["wind_speed_m_s"]) * math.cos(math.radians(float(r["wind_direction_deg"]))) for r in covered[:24]],
+                    [
+                        float(r["wind_speed_m_s"]) * math.cos(math.radians(float(r["wind_direction_deg"])))
+                        for r in covered[:24]
+                    ],
                     abs=1e-5,
                 ),
                 "ahead": floats([float(row["temperature_c"]) for row in ahead]),
@@ -110,8 +114,8 @@ def test_every_window_is_what_the_rows_say(tmp_path):
             seen[split].update(times)
     # What a model is judged on is nowhere in what it learned from.
     assert not seen["train"] & seen["eval"] | seen["train"] & seen["test"] | seen["eval"] & seen["test"]
-    # Of each month the windows that fit into its first 70%, the next 15%, and the rest; 24:00 belongs to the day before. February
-    # is that of a leap year, of which the file has 28 days.
+    # Of each month the windows that fit into its first 70%, the next 15%, and the rest; 24:00 belongs to the day before.
+    # February is that of a leap year, of which the file has 28 days.
     expected = np.zeros(3, int)
     for days, of_calendar in ((31, 31), (28, 29), *((days, days) for days in (31, 30, 31, 30, 31, 31, 30, 31, 30, 31))):
         places = np.array([hour - 0.001 * (hour % 24 == 0) for hour in range(1, 24 * days + 1)]) / (24 * of_calendar)
@@ -259,7 +263,9 @@ def test_ready_split_files_are_series_of_their_own(tmp_path):
 
 
 def test_the_reviewed_schema_says_what_columns_are(tmp_path):
-    schema = text_format.Parse('feature { name: "temp_max" type: FLOAT } feature { name: "ahead" type: FLOAT }', schema_pb2.Schema())
+    schema = text_format.Parse(
+        'feature { name: "temp_max" type: FLOAT } feature { name: "ahead" type: FLOAT }', schema_pb2.Schema()
+    )
     assert run(tmp_path, SEATTLE, schema)["columns"] == {
         "ahead": "number",
         "temp_max": "number",
@@ -285,20 +291,20 @@ def edited(folder, *changes):
         (
             "2012-01-05,",
             "2012-01-04,",
-            "{file}:6: column 'date': the time '2012-01-04' is not later than that of a row before. Expected each time once, in "
-            "order. Fix the file, or " + SET_ASIDE,
+            "{file}:6: column 'date': the time '2012-01-04' is not later than that of a row before. Expected each time once, "
+            "in order. Fix the file, or " + SET_ASIDE,
         ),
         (
             "2012-01-05,",
             "5 January,",
-            "{file}:6: column 'date': cannot read '5 January' as a time. Expected an ISO 8601 date or time. Fix data.windows, or "
-            + SET_ASIDE,
+            "{file}:6: column 'date': cannot read '5 January' as a time. Expected an ISO 8601 date or time. Fix "
+            "data.windows, or " + SET_ASIDE,
         ),
         (
             "2012-01-05,1.3,8.9",
             "2012-01-05,1.3,inf",
-            "{file}:6: column 'temp_max': 'inf' is not finite. Expected a number within 32-bit floats. Fix the file, or name the "
-            "column in data.allow_nonfinite, or " + SET_ASIDE,
+            "{file}:6: column 'temp_max': 'inf' is not finite. Expected a number within 32-bit floats. Fix the file, "
+            "or " + SET_ASIDE,
         ),
     ],
 )
@@ -317,8 +323,8 @@ def test_no_window_at_all(tmp_path):
         run(tmp_path, {**SEATTLE, "windows": {**SEATTLE["windows"], "step": "1h"}})
     assert str(raised.value) == (
         "data.windows: not one window of 8 rows, 3,600 s apart, in 1,461 rows (none begins at: gap 1,460, end 1). Most often, "
-        "from row to row, time goes on by 86400 s (1,460 times). Expected some. Change step, input_width, shift or data.split, or "
-        "add data."
+        "from row to row, time goes on by 86400 s (1,460 times). Expected some. Change step, input_width, shift or "
+        "data.split, or add data."
     )
 
 
@@ -340,13 +346,19 @@ def test_columns_that_do_not_suit(tmp_path, changes, message):
 
 
 BAD_PARAMS = [
-    ({"split": {"by": "hash"}}, "split: by the hash of each row no two rows would stand together in a split, and so no window; split by: "
-     "calendar or by: time, or give the key of whole stretches"),
+    (
+        {"split": {"by": "hash"}},
+        "split: by the hash of each row no two rows would stand together in a split, and so no window; split by: "
+        "calendar or by: time, or give the key of whole stretches",
+    ),
     ({"label": "temp_max"}, "label: expected a name for what windows forecast, other than its columns', as temperature_ahead"),
     ({"label": None}, "label: expected a name for what windows forecast, other than its columns', as temperature_ahead"),
     ({"drop": ["wind"]}, "drop: windows take the columns that they name, and numbers alone; remove the key"),
     ({"format": "npz"}, "windows: only tables have them, and data.format is npz; remove the key"),
-    ({"windows": None, "split": {"by": "calendar"}}, "split: only windows are split by: calendar; give data.windows, or split by: time"),
+    (
+        {"windows": None, "split": {"by": "calendar"}},
+        "split: only windows are split by: calendar; give data.windows, or split by: time",
+    ),
     (
         {"windows": {**SEATTLE["windows"], "label_width": 7, "shift": 3}},
         "expected at least label_width, 7, so that nothing to forecast is seen, got 3",

@@ -79,7 +79,7 @@ def analyse_and_transform(recipe: Any, folder: Path) -> Transformed:
             feature.shape.dim.add(size=size)
         flat = values.reshape(len(values), -1)
         columns[name] = pa.array(list(flat if integers else flat.astype(np.float32)))
-    used = [name for name in (*windows.inputs, "ahead", *([windows.time] if recipe.task.transform.signals else []))]
+    used = [*windows.inputs, "ahead", *([windows.time] if recipe.task.transform.signals else [])]
     kept = [feature for feature in recipe.task.schema.feature if feature.name in used]
     schema = schema_pb2.Schema(feature=kept)
     batch = pa.RecordBatch.from_pydict({name: columns[name] for name in used})

@@ -43,5 +43,7 @@ def test_the_units_are_found_in_the_graph(week: Any, two: Any) -> None:
 def test_serving_needs_no_label(week: Any) -> None:
     import tensorflow as tf
 
-    raw = {name: tf.constant(values[:9], tf.int64 if name == "window_time" else tf.float32) for name, values in week.raw.items()}
+    raw = {
+        name: tf.constant(values[:9], tf.int64 if name == "window_time" else tf.float32) for name, values in week.raw.items()
+    }
     np.testing.assert_array_equal(week.output.transform_features_layer()(raw)["series"], week.series[:9])

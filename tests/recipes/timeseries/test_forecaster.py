@@ -198,8 +198,8 @@ def test_what_windows_and_params_must_agree_on(make_recipe: Callable[..., Any], 
     for arguments, message in (
         (
             {"windows": None},
-            "data.windows: timeseries.forecaster learns from windows over a time series, and the section is not there. Say how they "
-            "are cut, see docs/data.md.",
+            "data.windows: timeseries.forecaster learns from windows over a time series, and the section is not there. Say "
+            "how they are cut, see docs/data.md.",
         ),
         (
             {"windows": replace(windows, targets=["wind"])},
