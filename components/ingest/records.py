@@ -288,7 +288,8 @@ class Converter:
         times: Times | None,
     ) -> np.ndarray:
         split = self._data.split
-        if isinstance(split, CalendarSplit) and times is not None:
+        if isinstance(split, CalendarSplit):
+            assert times is not None  # noqa: S101  only windows have this split
             return split_by_calendar(times.places, split)
         if isinstance(split, FilesSplit):
             return np.full(block.num_records, SPLITS.index(str(file_split)), np.int8)

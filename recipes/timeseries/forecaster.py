@@ -24,8 +24,8 @@ _LOSSES = {"mse": "mean_squared_error", "mae": "mean_absolute_error", "huber": "
 class Forecaster(Recipe):
     """Windows as `data.windows` cuts them, forecast at once or step by step (TensorFlow's tutorial "Time series forecasting").
 
-    The network sees and forecasts z-scores; its loss and the curves' mae are in standard deviations over train. The answers, and
-    the metrics of the evaluation, are in the units of the target; of several targets `mae` and `rmse` are in standard
+    The network sees and forecasts z-scores; its loss and the curves' mae are in standard deviations over train. The answers,
+    and the metrics of the evaluation, are in the units of the target; of several targets `mae` and `rmse` are in standard
     deviations, since degrees and millibars have no mean, and `mae_NAME` is each one's own.
 
     Raises: RecipeError where params and windows do not agree.
@@ -38,8 +38,8 @@ class Forecaster(Recipe):
         super().__init__(task)
         if task.windows is None:
             raise RecipeError(
-                "data.windows: timeseries.forecaster learns from windows over a time series, and the section is not there. Say "
-                "how they are cut, see docs/data.md."
+                "data.windows: timeseries.forecaster learns from windows over a time series, and the section is not there. "
+                "Say how they are cut, see docs/data.md."
             )
         self.windows: Windows = task.windows
         if unseen := [name for name in self.windows.targets if name not in self.windows.inputs]:

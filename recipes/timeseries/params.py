@@ -38,8 +38,8 @@ class ModelParams(TimeSeriesParams):
     architecture: Architecture = Field(
         default="lstm",
         description="linear: a weight for each value of the window; dense: two layers over the last row; multi_step_dense: "
-        "over the whole window; conv: over the last kernel_size rows; residual_lstm: forecasts the change from the last value; "
-        "autoregressive_lstm: one step at a time, each from the one before.",
+        "over the whole window; conv: over the last kernel_size rows; residual_lstm: forecasts the change from the last "
+        "value; autoregressive_lstm: one step at a time, each from the one before.",
     )
     units: Annotated[int, Field(ge=1)] = Field(default=32, description="Of each hidden layer.")
     kernel_size: Annotated[int, Field(ge=1)] = Field(default=3, description="Rows that conv sees.")
