@@ -8,6 +8,7 @@ from __future__ import annotations
 
 RECIPES: dict[str, str] = {
     "image.classifier": "recipes.image",
+    "image.vae": "recipes.image.vae",
     "tabular.classifier": "recipes.tabular",
     "tabular.regressor": "recipes.tabular",
     "text.classifier": "recipes.text",

@@ -78,7 +78,7 @@ def predict(
     tables: list[pa.Table] = []
     for batch in read_serialized(examples, TEST_SPLIT, _batch_size(model)):
         serialized = tf.constant(batch)
-        outputs.append(_outputs(signature(serialized), model, model))
+        outputs.append(_outputs(signature(examples=serialized), model, model))
         if model.kind == "scored":
             labels.append(np.full(len(batch), np.nan))
         else:
@@ -102,7 +102,7 @@ def predict_as(reference: Predictions, examples: Path, folder: Path, champion: M
 
     signature = load(folder).signatures[_SIGNATURES.get(champion.kind, "serving_default")]
     outputs = [
-        _outputs(signature(tf.constant(batch)), champion, candidate)
+        _outputs(signature(examples=tf.constant(batch)), champion, candidate)
         for batch in read_serialized(examples, TEST_SPLIT, _batch_size(champion))
     ]
     predictions = Predictions(reference.labels, np.concatenate(outputs), reference.columns)

@@ -64,8 +64,9 @@ def fit(
     train = strategy.experimental_distribute_dataset(x)
     evaluation = None if validation_data is None else strategy.experimental_distribute_dataset(validation_data)
     train_step = functools.partial(train_on_share, model, clip_norm)
+    test_step = functools.partial(evaluate_on_share, model)
     if has_own_step(model):
-        train_step = model.train_step
+        train_step, test_step = model.train_step, model.test_step
 
     # A graph is traced once, and again only where a batch has another shape (the last one, or longer texts). All replicas run
     # within it, and TensorFlow sees to the order of what they write.
@@ -75,7 +76,7 @@ def fit(
 
     @tf.function(reduce_retracing=True, jit_compile=model.jit_compile)
     def evaluate_on_batch(batch: Any) -> None:
-        strategy.run(functools.partial(evaluate_on_share, model), args=(batch,))
+        strategy.run(test_step, args=(batch,))
 
     build(model, strategy, x)
     done = tf.Variable(initial_epoch, trainable=False, dtype=tf.int64, name="epochs_done")
@@ -177,7 +178,10 @@ def evaluate_on_share(model: keras.Model, batch: Any) -> None:
 
 
 def has_own_step(model: keras.Model) -> bool:
-    """Whether the model's class brings its own `train_step`, as a VAE does; it then sees to loss and gradients itself."""
+    """Whether the model's class brings its own `train_step`, as a VAE does; it then sees to loss and gradients itself.
+
+    Its `test_step` is then taken as well: it knows that loss, or is Keras' own.
+    """
     return type(model).train_step is not keras.Model.train_step
 
 

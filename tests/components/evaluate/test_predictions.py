@@ -67,7 +67,8 @@ def test_champion_with_its_classes_in_another_order(multiclass, tmp_path, write_
     write_model(tmp_path / "champion", champion, "accuracy")
     reference = run(multiclass)
     info = read_model_info(tmp_path / "champion")
-    found = predict_as(reference, multiclass.examples, tmp_path / "champion", info, multiclass.class_names)
+    candidate = read_model_info(multiclass.model)
+    found = predict_as(reference, multiclass.examples, tmp_path / "champion", info, candidate)
     assert found.outputs == pytest.approx(reference.outputs, abs=1e-6)
 
 
@@ -130,7 +131,7 @@ def test_slice_column_of_several_values(multiclass, tmp_path):
     [
         (None, "no such file"),
         ('{"kind": "ranking", "key_metric": "a", "class_names": [], "label": "b", "digest": "c"}',
-         "kind: Input should be 'binary', 'multiclass' or 'regression'"),
+         "kind: Input should be 'binary', 'multiclass', 'regression' or 'scored'"),
         ('{"kind": "regression"}',
          "key_metric: Field required; class_names: Field required; label: Field required; digest: Field required"),
     ],

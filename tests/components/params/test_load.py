@@ -8,6 +8,7 @@ import pytest
 
 from components.errors import ParamsError
 from components.params.load import load_pipeline, load_shared
+from recipes import RECIPES
 
 SHARED = "pipelines:\n  taxi: {data: data/taxi, recipe: recipes/tabular}\nseed: 7\n"
 GOOD = """\
@@ -119,14 +120,13 @@ BAD_PARAMS = [
         "tabular.classifier",
         "tabular.clasifier",
         "recipe: no recipe is named 'tabular.clasifier'. Did you mean 'tabular.classifier'? "
-        "Known: image.classifier, tabular.classifier, tabular.regressor, text.classifier.",
+        f"Known: {', '.join(sorted(RECIPES))}.",
     ),
     (
         "tabular.classifier",
         "nowhere.to:Find",
         "recipe: cannot import 'nowhere.to:Find' (No module named 'nowhere'). Expected 'module:Class', such as "
-        "'pipelines.churn.recipe:ChurnRecipe', or one of: image.classifier, tabular.classifier, tabular.regressor, "
-        "text.classifier.",
+        f"'pipelines.churn.recipe:ChurnRecipe', or one of: {', '.join(sorted(RECIPES))}.",
     ),
     (
         "path: data/taxi/*.csv",
