@@ -384,3 +384,13 @@ def test_a_split_by_the_year():
     split = CalendarSplit(by="calendar", period="year", train=0.5, eval=0.25, test=0.25)
     places = np.array(["2013-01-01", "2013-07-02", "2013-07-03", "2013-10-01", "2013-10-02", "NaT"], "datetime64[ms]")
     assert split_by_calendar(places, split).tolist() == [0, 0, 1, 1, 2, -1]
+
+
+@pytest.mark.parametrize("name", ["weather", "seattle"])
+def test_the_reviewed_schemas_have_the_shapes_that_are_cut(name):
+    from ruamel.yaml import YAML
+
+    params = YAML(typ="safe", pure=True).load((ROOT / f"pipelines/{name}/params.yaml").read_text(encoding="utf-8"))
+    schema = text_format.Parse((ROOT / f"schemas/{name}.pbtxt").read_text(encoding="utf-8"), schema_pb2.Schema())
+    shapes = {each.name: [dim.size for dim in each.shape.dim] for each in schema.feature if each.HasField("shape")}
+    assert shapes == DataParams.model_validate(params["data"]).window_shapes
