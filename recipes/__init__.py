@@ -12,5 +12,6 @@ RECIPES: dict[str, str] = {
     "tabular.classifier": "recipes.tabular",
     "tabular.regressor": "recipes.tabular",
     "text.classifier": "recipes.text",
+    "timeseries.forecaster": "recipes.timeseries",
 }
 """Name → package that has `params.py` (TransformParams, ModelParams: Pydantic only) and a `RECIPE_CLASSES` table."""

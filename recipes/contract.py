@@ -10,7 +10,7 @@ A recipe package brings
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -58,6 +58,29 @@ class ScoreMetric:
 
 
 @dataclass(frozen=True)
+class Windows:
+    """How examples were cut out of a time series; each input column is a feature of `input_width` numbers.
+
+    Attributes:
+        inputs: The columns that a model sees.
+        targets: The columns to forecast.
+        input_width: Rows that it sees.
+        label_width: Rows to forecast: the label has as many numbers, for each target ([rows, targets] of several).
+        shift: From the last row seen to the last one to forecast.
+        step_s: From row to row.
+        time: The feature of the times of the rows seen, in seconds since 1970.
+    """
+
+    inputs: Sequence[str]
+    targets: Sequence[str]
+    input_width: int
+    label_width: int
+    shift: int
+    step_s: int
+    time: str
+
+
+@dataclass(frozen=True)
 class Task:
     """All that a recipe may know of the pipeline it serves.
 
@@ -68,6 +91,7 @@ class Task:
         model: The recipe's `ModelParams`.
         learning_rate: `train.learning_rate`, or None for the tuned value or the recipe's default.
         seed: Seeds initial weights and dropout.
+        windows: How examples were cut out of a time series; None where they were not.
     """
 
     label: str | None
@@ -76,6 +100,7 @@ class Task:
     model: Any
     learning_rate: float | None = None
     seed: int = 0
+    windows: Windows | None = None
 
 
 class Recipe(keras_tuner.HyperModel, abc.ABC):

@@ -34,7 +34,7 @@ def _validate(job: Job, channels: Channels) -> list[BaseComponent]:
     from components.validate.statistics_gen import StatisticsGen
 
     data = job.params.data
-    columns = Columns(data.label, tuple(data.image_columns), tuple(data.text_columns))
+    columns = Columns(data.label, tuple(data.image_columns), tuple(data.text_columns), data.window_shapes)
     schema: Any
     if job.reviewed_schema is not None:
         schema = ImportSchemaGen(schema_file=str(job.schema_file))

@@ -68,6 +68,7 @@ class Job:
         return {
             "recipe": params.recipe,
             "label": params.data.label,
+            "windows": None if params.data.windows is None else params.data.windows.as_dict(),
             "transform": params.transform.model_dump(mode="json"),
             "model": params.model.model_dump(mode="json"),
             "tune": params.tune.model_dump(mode="json"),

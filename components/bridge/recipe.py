@@ -36,13 +36,15 @@ def create_recipe(config: Mapping[str, Any], schema: schema_pb2.Schema) -> Any:
     """
     package, _ = recipe_package(config["recipe"])
     params = importlib.import_module(f"{package}.params")
-    task_class = importlib.import_module("recipes.contract").Task
-    task = task_class(
+    contract = importlib.import_module("recipes.contract")
+    windows = config.get("windows")
+    task = contract.Task(
         label=config["label"],
         schema=schema,
         transform=params.TransformParams.model_validate(config["transform"]),
         model=params.ModelParams.model_validate(config["model"]),
         learning_rate=config["train"]["learning_rate"],
         seed=config["seed"],
+        windows=None if windows is None else contract.Windows(**windows),
     )
     return recipe_class(config["recipe"])(task)

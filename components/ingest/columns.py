@@ -63,9 +63,13 @@ class Columns:
         self._known = [*self.raw_names, *self.expressions, *self.measured]
         self._check_names()
         split_column = data.split.column if isinstance(data.split, ColumnSplit) else None
-        self.features = sorted(
-            set(self._known) - {*data.drop, split_column} | ({data.label} if data.label is not None else set())
-        )
+        self._times = data.windows.time if data.windows is not None else []
+        if data.windows is not None:
+            self.features = sorted({*data.windows.inputs, *data.windows.targets})
+        else:
+            self.features = sorted(
+                set(self._known) - {*data.drop, split_column} | ({data.label} if data.label is not None else set())
+            )
         self._raise_problems()
         read = {name for expression in self.expressions.values() for name in expression.column_names()}
         needed = {
@@ -73,10 +77,12 @@ class Columns:
             *read,
             *data.text_columns,
             *data.image_columns,
+            *self._times,
             *([data.split.column] if isinstance(data.split, TimeSplit) else []),
         }
         self.typed = [name for name in self.raw_names if name in needed]
-        declared = {*data.cast, *self._schema_kinds, *data.text_columns, *data.image_columns}
+        # The text that tells a time must stay as it stands there.
+        declared = {*data.cast, *self._schema_kinds, *data.text_columns, *data.image_columns, *self._times}
         self.undeclared = [name for name in self.typed if name not in declared]
 
     def kinds(self, inferred: Mapping[str, Kind]) -> dict[str, Kind]:
@@ -95,6 +101,9 @@ class Columns:
         for name, expression in self.expressions.items():
             kinds[name] = self._derived_kind(name, expression, kinds)
         kinds.update(self.measured)
+        if self._data.windows is not None:
+            self._check_numbers("inputs", self._data.windows.inputs, kinds)
+            self._check_numbers("targets", self._data.windows.targets, kinds)
         for name in self._data.allow_nonfinite:
             if kinds.get(name, "string") not in ("number", "missing"):
                 self._problems.append(
@@ -161,7 +170,11 @@ class Columns:
                 self._check_known(f"data.cast.{name}", [name], list(self.raw_names))
         self._check_known("data.drop", data.drop, self._known)
         self._check_known("data.allow_nonfinite", data.allow_nonfinite, self._known)
-        if data.label is not None:
+        if data.windows is not None:
+            self._check_known("data.windows.time", data.windows.time, list(self.raw_names))
+            self._check_known("data.windows.inputs", data.windows.inputs, self._known)
+            self._check_known("data.windows.targets", data.windows.targets, self._known)
+        elif data.label is not None:
             self._check_known("data.label", [data.label], self._known)
         self._check_known("data.images", list(data.images), list(self.raw_names))
         self._check_known("data.texts", list(data.texts), list(self.raw_names))
@@ -173,6 +186,14 @@ class Columns:
             self._check_known("data.split.column", [data.split.column], self._known)
             if isinstance(data.split, ColumnSplit) and data.split.column == data.label:
                 self._problem(f"data.split.column: {data.label!r} is the label. Expected another column.")
+
+    def _check_numbers(self, key: str, names: Sequence[str], kinds: Mapping[str, Kind]) -> None:
+        for name in names:
+            if kinds[name] not in ("integer", "number"):
+                found = "holds no value" if kinds[name] == "missing" else f"is of the kind {kinds[name]}"
+                self._problem(
+                    f"data.windows.{key}: column {name!r} {found}. Expected numbers. Name another column, or cast it."
+                )
 
     def _check_known(self, where: str, names: Sequence[str], known: Sequence[str]) -> None:
         for name in names:
@@ -187,6 +208,8 @@ class Columns:
             self._problem(f"{where}: no column {name!r}. {hint}")
 
     def _declared_kind(self, name: str) -> Kind:
+        if name in self._times:
+            return "string"
         cast, reviewed = self._data.cast.get(name), self._schema_kinds.get(name)
         if name in self._data.image_columns:
             if cast or reviewed not in (None, "string", "bytes"):

@@ -9,7 +9,8 @@
 * `+ - * / %` on numbers (`/` gives a number, `%` has the sign of its right side), `+` also joins strings
 * `== != < <= > >=`, of numbers or of strings; `in [..]`, `not in [..]`, `is missing`, `is not missing`
 * `and`, `or`, `not`, parentheses
-* `abs(x) floor(x) log(x) sqrt(x) min(x, y, ..) max(x, y, ..) lower(s) if(condition, x, y) coalesce(x, y, ..)`
+* `abs(x) floor(x) log(x) sqrt(x) sin(x) cos(x) radians(x) min(x, y, ..) max(x, y, ..)`
+* `lower(s) if(condition, x, y) coalesce(x, y, ..)`
 
 A missing operand makes the result missing; `and` and `or` answer where one side decides. Division by zero, the logarithm of
 what is not positive and the root of a negative number are missing too. Every expression has one kind, known before any

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
 
 from components.errors import AccountingError, RecordError, UserError
 from components.ingest.copies import Copies
@@ -19,8 +22,10 @@ from components.ingest.rejected_images import REJECTED_FOLDER, keep_rejected
 from components.ingest.rejects import write_rejects
 from components.ingest.source import Encoded, Source
 from components.ingest.sources import digest, input_paths
+from components.ingest.windows import Chunk, WindowMaker, split_counts
 from components.params.models import SPLITS, DataParams
-from components.tfrecord_writer import ShardWriter
+from components.tf_example import encode
+from components.tfrecord_writer import ShardWriter, frame
 
 if TYPE_CHECKING:
     from tensorflow_metadata.proto.v0 import schema_pb2
@@ -51,8 +56,14 @@ def ingest(data: DataParams, schema: schema_pb2.Schema | None, examples: Path, r
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         reading = Reading(data, schema, pool)
         writers = {split: ShardWriter(examples / f"Split-{split}", data.num_shards) for split in SPLITS}
+        series = None if data.windows is None else WindowMaker(data.windows, str(data.label))
+        last_split = None
         for source, file_split in reading.sources:
-            results.append(_convert(pool, reading, source, file_split, writers=writers, num_values=num_values))
+            if series is not None and file_split != last_split:
+                series.end()  # a split's files are a series of their own
+            last_split = file_split
+            convert = _convert if series is None else partial(_cut, series)
+            results.append(convert(pool, reading, source, file_split, writers=writers, num_values=num_values))
     columns = reading.columns
     sources = [source for source, _ in reading.sources]
     _judge(data, results)
@@ -78,6 +89,11 @@ def ingest(data: DataParams, schema: schema_pb2.Schema | None, examples: Path, r
         **_found_encodings(data, sources),
         "data_digest": digest(path for source in sources for path in input_paths(source)),
     }
+    if series is not None:
+        series.end()
+        content |= {"columns": series.feature_kinds, "num_values": {name: num_values[name] for name in series.feature_kinds}}
+        content |= {"empty_columns": [], "windows": series.account()}
+        series.check_any()
     if data.image_columns:
         content["images"] = _about_images(results, reading.copies)
         keep_rejected(report / REJECTED_FOLDER, ((result.source, reject) for result, reject in located(results)))
@@ -117,6 +133,35 @@ def _convert(
     return result
 
 
+def _cut(
+    maker: WindowMaker,
+    pool: ThreadPoolExecutor,
+    reading: Reading,
+    source: Source,
+    file_split: str | None,
+    *,
+    writers: dict[str, ShardWriter],
+    num_values: Counter[str],
+) -> FileResult:
+    """Writes the windows that end in one file; those that begin there may end in the next. Arguments as of `_convert`."""
+    result = FileResult(source)
+
+    def chunks() -> Iterator[Chunk]:
+        for prepared in reading.prepared(source, file_split):
+            prepared.refuse_disordered(maker, reading.columns.raw_names[maker.params.time[0]])
+            result.num_records_in += prepared.num_records
+            result.faults += prepared.faults.list()
+            yield from maker.add(prepared.series(maker.columns))
+
+    for chunk, framed in map_blocks(pool, lambda each: frame(encode(each.features, len(each.splits))), chunks()):
+        for split, places in split_counts(chunk).items():
+            writers[split].write(framed.take(pa.array(places)))
+            num_values.update(dict.fromkeys(maker.feature_kinds, len(places)))  # no value of a window is missing
+            result.num_examples[split] += len(places)
+    result.num_records_in += len(source.malformed)
+    return result
+
+
 def _about_images(results: Sequence[FileResult], copies: Copies) -> dict[str, Any]:
     """What was done to images, and which files were taken for none."""
     converted: Counter[str] = Counter()
@@ -150,6 +195,10 @@ def _account(content: dict[str, Any]) -> None:
     """Raises an AccountingError unless records in = examples + rejects, in every file and in all."""
     for name, counts in [*content["by_file"].items(), ("all files", content)]:
         num_examples = sum(counts["num_examples"].values())
+        if "windows" in content:  # which files share
+            if name in content["by_file"]:
+                continue
+            num_examples = content["windows"]["num_rows"]
         if counts["num_records_in"] != num_examples + counts["num_rejects"]:
             raise AccountingError(
                 f"ingest: {name}: {counts['num_records_in']:,} records in, {num_examples:,} examples and "

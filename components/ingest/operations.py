@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -164,6 +165,14 @@ OPERATIONS: dict[str, Operation] = {
         "a number",
         _all("number"),
     ),
+    **{
+        name: Operation(_only("number", "integer", "number"), compute, "a number", _all("number"))
+        for name, compute in (
+            ("sin", pc.sin),
+            ("cos", pc.cos),
+            ("radians", lambda value: pc.multiply(value, math.pi / 180)),
+        )
+    },
     "min": Operation(_numeric, _extreme(pc.min_element_wise), _TWO_NUMBERS, _same),
     "max": Operation(_numeric, _extreme(pc.max_element_wise), _TWO_NUMBERS, _same),
     "lower": Operation(_only("string", "string"), pc.utf8_lower, "a string", _all("string")),
@@ -181,6 +190,9 @@ FUNCTIONS: dict[str, tuple[int, float]] = {
     "floor": (1, 1),
     "log": (1, 1),
     "sqrt": (1, 1),
+    "sin": (1, 1),
+    "cos": (1, 1),
+    "radians": (1, 1),
     "min": (2, float("inf")),
     "max": (2, float("inf")),
     "lower": (1, 1),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,10 +15,19 @@ from components.ingest.kinds import ARROW_TYPES, Kind
 from components.ingest.rejects import Check, Fault
 from components.ingest.source import Block
 from components.ingest.sources import NAN_SPELLINGS
-from components.ingest.split import NO_SPLIT, join_present, split_by_column, split_by_hash, split_by_time
+from components.ingest.split import (
+    NO_SPLIT,
+    join_present,
+    split_by_calendar,
+    split_by_column,
+    split_by_hash,
+    split_by_time,
+)
 from components.ingest.text_column import TextColumn
+from components.ingest.times import joined, read_times
 from components.ingest.values import as_text, decode, key_text, parse
-from components.params.models import SPLITS, ColumnSplit, DataParams, FilesSplit, HashSplit, TimeSplit
+from components.ingest.windows import Series, WindowMaker
+from components.params.models import SPLITS, CalendarSplit, ColumnSplit, DataParams, FilesSplit, HashSplit, TimeSplit
 from components.tf_example import encode
 from components.tfrecord_writer import frame
 
@@ -56,6 +65,21 @@ class RawColumns:
         return pc.if_else(pc.is_in(array, self._nans), pa.scalar(None, pa.binary()), array)
 
 
+@dataclass(frozen=True)
+class Times:
+    """When the rows of a time series were taken, [records] each.
+
+    Attributes:
+        texts: As the file tells the time.
+        times: See `times.read_times`.
+        places: Likewise.
+    """
+
+    texts: pa.Array
+    times: np.ndarray
+    places: np.ndarray
+
+
 @dataclass
 class Prepared:
     """A block whose records are judged one by one, but not yet against those before them.
@@ -66,6 +90,7 @@ class Prepared:
         splits: Index into `SPLITS`, or `NO_SPLIT` for bad records; int8, [records].
         faults: Of the bad records.
         images: Column of images → what was measured: `image_batch.IMAGE`, [records].
+        times: Of the rows of a time series.
     """
 
     num_records: int
@@ -73,12 +98,31 @@ class Prepared:
     splits: np.ndarray
     faults: _Faults
     images: dict[str, np.ndarray]
+    times: Times | None = None
 
     @property
     def num_converted(self) -> dict[str, int]:
         """How many images of the good records were written anew, by reason."""
         bits = [table["converted"][self.splits != NO_SPLIT] for table in self.images.values()]
         return {name: sum(int(np.count_nonzero(each & 1 << bit)) for each in bits) for bit, name in enumerate(CONVERSIONS)}
+
+    def series(self, columns: Sequence[str]) -> Series:
+        """The good rows of a time series, with the values of these columns."""
+        assert self.times is not None  # noqa: S101  only of windows
+        good = np.flatnonzero(self.splits != NO_SPLIT)
+        values = np.empty((self.num_records, len(columns)), np.float32)
+        for index, name in enumerate(columns):
+            values[:, index] = pc.fill_null(self.features[name], np.nan).to_numpy()
+        return Series(self.times.times[good], self.times.places[good], self.splits[good], values[good])
+
+    def refuse_disordered(self, maker: WindowMaker, column: str) -> None:
+        """Makes rows of a time series bad that do not come after those before; `column` is the first that tells the time."""
+        assert self.times is not None  # noqa: S101  only of windows
+        good = np.flatnonzero(self.splits != NO_SPLIT)
+        broken = np.zeros(self.num_records, bool)
+        broken[good] = maker.disordered(self.times.times[good], self.times.places[good])
+        self.faults.add(Check.order(column), pa.array(broken), self.times.texts)
+        self.splits[broken] = NO_SPLIT
 
     def refuse(self, check: Check, broken: np.ndarray, firsts: np.ndarray) -> None:
         """Makes copies bad records: those where `broken` is true; `firsts` has the numbers of what they are copies of."""
@@ -125,7 +169,12 @@ class Converter:
 
     @property
     def feature_kinds(self) -> dict[str, Kind]:
-        """The features that examples can have, and their kinds; those of unknown kind have no value anywhere."""
+        """The features that examples can have, and their kinds; those of unknown kind have no value anywhere.
+
+        Of windows: the columns that they are made of, all of them numbers.
+        """
+        if self._data.windows is not None:
+            return dict.fromkeys(self._columns.features, "number")
         return {name: self._kinds[name] for name in self._columns.features if self._kinds[name] != "missing"}
 
     def convert(self, block: Block, file_split: str | None) -> Converted:
@@ -162,14 +211,16 @@ class Converter:
                 # tf.Example holds float32: 1e300 becomes infinite there.
                 written = pc.cast(array, pa.float32(), safe=False) if name in self._columns.features else array
                 finite = pc.is_finite(written)
-                faults.add(Check.nonfinite(self._raw_name(name)), pc.invert(finite), self._unwritten(name, array))
-        if self._data.label is not None:
+                check = Check.nonfinite(self._raw_name(name), may_allow=self._data.windows is None)
+                faults.add(check, pc.invert(finite), self._unwritten(name, array))
+        times = self._times(texts, faults)
+        if self._data.label is not None and times is None:
             label, name = values[self._data.label], self._data.label
             faults.add(Check.label(self._raw_name(name)), pc.is_null(label), self._unwritten(name, label))
         features = {name: pc.cast(values[name], _FEATURE_TYPES[kind], safe=False) for name, kind in self.feature_kinds.items()}
-        splits = self._split(block, texts, values, file_split, faults).copy()  # Arrow's memory is read-only
+        splits = self._split(block, texts, values, file_split, faults, times).copy()  # Arrow's memory is read-only
         splits[faults.rows()] = NO_SPLIT
-        return Prepared(block.num_records, features, splits, faults, images)
+        return Prepared(block.num_records, features, splits, faults, images, times)
 
     def finish(self, prepared: Prepared) -> Converted:
         """Writes the examples of a block."""
@@ -212,6 +263,17 @@ class Converter:
                 faults.add(Check.type(self._raw_name(name), kind), unreadable)
         return values
 
+    def _times(self, texts: Mapping[str, pa.Array], faults: _Faults) -> Times | None:
+        """When the rows were taken; None where records are no rows of a time series."""
+        windows = self._data.windows
+        if windows is None:
+            return None
+        told = joined([as_text(texts[name]) for name in windows.time])
+        times, places = read_times(told, windows.time_format)
+        check = Check.time(self._raw_name(windows.time[0]), windows.time_format)
+        faults.add(check, pa.array(np.isnat(times)), told)
+        return Times(told, times, places)
+
     def _unwritten(self, name: str, values: pa.Array) -> pa.Array | None:
         """The values of a derived column: no file shows them."""
         return values if name in self._columns.expressions else None
@@ -223,8 +285,12 @@ class Converter:
         values: Mapping[str, pa.Array],
         file_split: str | None,
         faults: _Faults,
+        times: Times | None,
     ) -> np.ndarray:
         split = self._data.split
+        if isinstance(split, CalendarSplit):
+            assert times is not None  # noqa: S101  only windows have this split
+            return split_by_calendar(times.places, split)
         if isinstance(split, FilesSplit):
             return np.full(block.num_records, SPLITS.index(str(file_split)), np.int8)
         if isinstance(split, HashSplit):
@@ -236,7 +302,10 @@ class Converter:
                 keys = [join_present(dict(zip(map(self._raw_name, names), keys, strict=True)))]
             return split_by_hash(keys, split)
         if isinstance(split, TimeSplit):
-            splits = split_by_time(values[split.column], split)
+            told = values[split.column]
+            if times is not None and self._data.windows is not None and split.column in self._data.windows.time:
+                told = pc.strftime(pa.array(times.times), "%Y-%m-%dT%H:%M:%S")  # ISO 8601, however the file tells it
+            splits = split_by_time(told, split)
             expected = "an ISO 8601 date or time" if isinstance(split.eval_from, str) else "a number"
             column = values[split.column]
         else:

@@ -73,14 +73,14 @@ class Check:
         )
 
     @classmethod
-    def nonfinite(cls, column: str) -> Check:
-        """A number must be finite, as a 32-bit float too."""
+    def nonfinite(cls, column: str, *, may_allow: bool = True) -> Check:
+        """A number must be finite, as a 32-bit float too; `may_allow`: unless the user says otherwise."""
         return cls(
             "nonfinite",
             column,
             "{value!r} is not finite",
             "a number within 32-bit floats",
-            "Fix the file, or name the column in data.allow_nonfinite",
+            "Fix the file, or name the column in data.allow_nonfinite" if may_allow else "Fix the file",
         )
 
     @classmethod
@@ -92,6 +92,18 @@ class Check:
     def split(cls, column: str, expected: str) -> Check:
         """The split column must tell the split."""
         return cls("split", column, "{value!r} tells no split", expected, "Fix the file or data.split")
+
+    @classmethod
+    def time(cls, column: str, time_format: str | None) -> Check:
+        """The row of a time series must tell its time."""
+        return cls(
+            "time", column, "cannot read {value!r} as a time", time_format or "an ISO 8601 date or time", "Fix data.windows"
+        )
+
+    @classmethod
+    def order(cls, column: str) -> Check:
+        """The rows of a time series must come in the order of their times."""
+        return cls("time", column, "the time {value!r} is not later than that of a row before", "each time once, in order")
 
     @classmethod
     def copy(cls, column: str) -> Check:

@@ -35,6 +35,7 @@ Rule = Literal[
     "nonfinite",
     "label",
     "split",
+    "time",
     "duplicate",
 ]
 """In the order in which a record is checked; one that breaks several is counted under the first."""

@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 
 from components.errors import ParamsError
 from components.ingest.kinds import Kind
-from components.params.models import SPLITS, ColumnSplit, HashSplit, TimeSplit
+from components.ingest.times import fraction_of
+from components.params.models import SPLITS, CalendarSplit, ColumnSplit, HashSplit, Shares, TimeSplit
 
 NO_SPLIT = -1
 """In place of an index into `SPLITS`: the record can't be placed."""
@@ -68,7 +69,16 @@ def split_by_hash(values: Sequence[pa.Array], split: HashSplit) -> np.ndarray:
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     fraction = (mixed ^ (mixed >> np.uint64(31))) / 2.0**64
-    return np.searchsorted([split.train, split.train + split.eval], fraction, side="right").astype(np.int8)
+    return _by_share(fraction, split)
+
+
+def split_by_calendar(places: np.ndarray, split: CalendarSplit) -> np.ndarray:
+    """Splits by how much of its month or year is over. Returns: int8, [records], `NO_SPLIT` where there is no time (NaT)."""
+    return np.where(np.isnat(places), NO_SPLIT, _by_share(fraction_of(places, split.period), split)).astype(np.int8)
+
+
+def _by_share(fractions: np.ndarray, split: Shares) -> np.ndarray:
+    return np.searchsorted([split.train, split.train + split.eval], fractions, side="right").astype(np.int8)
 
 
 def join_present(texts: Mapping[str, pa.Array]) -> pa.Array:

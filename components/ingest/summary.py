@@ -30,6 +30,8 @@ def summary(report: Mapping[str, Any]) -> str:
     few = {name: count for name, count in report["num_values"].items() if 0 < count < _FEW * num_examples}
     if few:
         lines.append(f"hardly any value: {', '.join(f'{name} ({count:,})' for name, count in few.items())}")
+    if "windows" in report:
+        lines += _window_lines(report["windows"])
     if "images" in report:
         lines += _image_lines(report["images"])
     if report["num_rejects"]:
@@ -50,6 +52,15 @@ def _encodings(by_file: Mapping[str, str]) -> str:
     return ", ".join(
         f"{encoding} ({names[0] if len(names) == 1 else _plural(len(names), 'file')})" for encoding, names in files.items()
     )
+
+
+def _window_lines(windows: Mapping[str, Any]) -> list[str]:
+    unused = ", ".join(f"{reason} {count:,}" for reason, count in windows["unused"].items())
+    skipped = ", ".join(f"{reason} {count:,}" for reason, count in windows["skipped"].items())
+    used = f"{windows['num_rows_used']:,} of {_plural(windows['num_rows'], 'row')} used"
+    used += f" (unused: {unused})" if unused else ""
+    width, gaps = _plural(windows["num_rows_per_window"], "row"), _plural(windows["num_gaps"], "gap")
+    return [f"windows of {width}: {used}, {gaps}", f"rows that begin no window: {skipped}"]
 
 
 def _image_lines(images: Mapping[str, Any]) -> list[str]:

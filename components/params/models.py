@@ -42,21 +42,26 @@ class Params(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
 
-class HashSplit(Params):
-    """Splits by a hash of the record (or of `key` columns), so that a record keeps its split when data is added."""
+class Shares(Params):
+    """How much each split gets."""
 
-    by: Literal["hash"] = "hash"
     train: Fraction = 0.7
     eval: Fraction = 0.15
     test: Fraction = 0.15
-    key: list[Name] = Field(default=[], description="Columns to hash instead of the whole record.")
 
     @model_validator(mode="after")
-    def _sum_to_one(self) -> HashSplit:
+    def _sum_to_one(self) -> Shares:
         total = self.train + self.eval + self.test
         if abs(total - 1.0) > 1e-9:
             raise ValueError(f"train + eval + test must be 1, got {total:g}")
         return self
+
+
+class HashSplit(Shares):
+    """Splits by a hash of the record (or of `key` columns), so that a record keeps its split when data is added."""
+
+    by: Literal["hash"] = "hash"
+    key: list[Name] = Field(default=[], description="Columns to hash instead of the whole record.")
 
 
 class ColumnSplit(Params):
@@ -87,6 +92,16 @@ class TimeSplit(Params):
         return value.isoformat() if isinstance(value, dt.date) else value
 
 
+class CalendarSplit(Shares):
+    """Splits each month, or year, of a time series: its first part is train, then comes eval, then test.
+
+    A row's place in the calendar alone decides, so that it keeps its split when data is added; every split has all seasons.
+    """
+
+    by: Literal["calendar"]
+    period: Literal["month", "year"] = "month"
+
+
 class FilesSplit(Params):
     """Ready split files: a glob for each split, in place of `data.path`."""
 
@@ -96,7 +111,7 @@ class FilesSplit(Params):
     test: Name
 
 
-Split = Annotated[HashSplit | ColumnSplit | TimeSplit | FilesSplit, Field(discriminator="by")]
+Split = Annotated[HashSplit | ColumnSplit | TimeSplit | CalendarSplit | FilesSplit, Field(discriminator="by")]
 
 
 class ImageParams(Params):
@@ -139,6 +154,71 @@ class SequenceParams(Params):
     )
 
 
+class WindowParams(Params):
+    """How a time series is cut into windows, each an example; the names are those of TensorFlow's tutorial.
+
+    A window covers `input_width` + `shift` successive rows: the first `input_width` are what a model sees, the last
+    `label_width` what it is to forecast.
+    """
+
+    time: Annotated[list[Name], Field(min_length=1)] = Field(
+        description="Columns whose texts, joined by a space, tell a row's time."
+    )
+    time_format: Name | None = Field(default=None, description="As Python's strptime takes it; none: ISO 8601.")
+    step: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*(s|min|h|d)$")] = Field(
+        description="From row to row, as 10min, 1h or 1d; any other distance is a gap."
+    )
+    segments: Literal["month", "year"] | None = Field(
+        default=None, description="No window crosses the end of one, and the next may lie at any other time."
+    )
+    inputs: Annotated[list[Name], Field(min_length=1)] = Field(description="Columns of numbers that a model sees.")
+    targets: Annotated[list[Name], Field(min_length=1)] = Field(description="Columns of numbers to forecast.")
+    input_width: Annotated[int, Field(ge=1)] = Field(description="Rows that a model sees.")
+    label_width: Annotated[int, Field(ge=1)] = Field(default=1, description="Rows to forecast.")
+    shift: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        validate_default=True,
+        description="From the last row seen to the last one to forecast; none: label_width.",
+    )
+    stride: Annotated[int, Field(ge=1)] = Field(default=1, description="Rows from window to window.")
+
+    @field_validator("inputs", "targets", "time")
+    @classmethod
+    def _each_once(cls, value: list[str]) -> list[str]:
+        if len(set(value)) < len(value):
+            raise ValueError(f"expected different columns, got {', '.join(value)}")
+        return value
+
+    @field_validator("shift")
+    @classmethod
+    def _after_the_inputs(cls, value: int | None, info: ValidationInfo) -> int | None:
+        width = info.data.get("label_width", 1)
+        if value is not None and value < width:
+            raise ValueError(f"expected at least label_width, {width}, so that nothing to forecast is seen, got {value}")
+        return value if value is not None else width
+
+    @property
+    def step_s(self) -> int:
+        """The step in seconds."""
+        unit = self.step.lstrip("0123456789")
+        return int(self.step.removesuffix(unit)) * {"s": 1, "min": 60, "h": 3600, "d": 86_400}[unit]
+
+    @property
+    def num_rows(self) -> int:
+        """That a window covers."""
+        return self.input_width + (self.shift or self.label_width)
+
+    def as_dict(self) -> dict[str, Any]:
+        """What a recipe knows of windows (recipes.contract.Windows), as JSON types."""
+        names = ("inputs", "targets", "input_width", "label_width", "shift")
+        return {**{name: getattr(self, name) for name in names}, "step_s": self.step_s, "time": WINDOW_TIME}
+
+
+WINDOW_TIME, WINDOW_MONTH, WINDOW_HOUR = "window_time", "window_month", "window_hour"
+"""Features of every window: the times of its inputs in seconds since 1970; month and hour of the first row to forecast."""
+_NOT_OF_WINDOWS = ("images", "texts", "drop", "allow_nonfinite")
+
+
 class DataParams(Params):
     """What ingest reads and how. Columns are renamed, then cast, then derived, then dropped.
 
@@ -165,11 +245,14 @@ class DataParams(Params):
     images: dict[Name, ImageParams] = Field(default={}, description="Columns that hold images, or paths of images.")
     texts: dict[Name, TextParams] = Field(default={}, description="Columns that hold texts rather than categories.")
     sequences: SequenceParams = SequenceParams()
+    windows: WindowParams | None = Field(default=None, description="Of tables only: examples are windows over a time series.")
     rename: dict[Name, Name] = {}
     cast: dict[Name, Literal["integer", "number", "string"]] = {}
     derive: dict[Name, Name] = Field(default={}, description="New column: expression over the columns.")
     drop: list[Name] = []
-    label: Name | None = Field(description="Column to learn; null where records teach by themselves.")
+    label: Name | None = Field(
+        description="Column to learn (of windows a name for what is to be forecast); null where records teach by themselves."
+    )
     split: Split = HashSplit()
     on_bad_record: Literal["fail", "quarantine"] = "fail"
     max_reject_fraction: Fraction = Field(default=0.05, description="More rejects than this stop the pipeline.")
@@ -218,6 +301,36 @@ class DataParams(Params):
             if params.root is not None and data_format not in TABLE_FORMATS:
                 raise ValueError(f"{name}.root: only tables name paths, and data.format is {data_format}; remove the key")
         return value
+
+    @property
+    def window_shapes(self) -> dict[str, list[int]]:
+        """Feature → shape, of those that windows have as lists; none without windows."""
+        windows = self.windows
+        if windows is None:
+            return {}
+        several = [len(windows.targets)] if len(windows.targets) > 1 else []
+        shapes = {name: [windows.input_width] for name in (*windows.inputs, WINDOW_TIME)}
+        return {**shapes, str(self.label): [windows.label_width, *several]}
+
+    @model_validator(mode="after")
+    def _windows_suit_the_rest(self) -> DataParams:
+        if self.windows is None:
+            if isinstance(self.split, CalendarSplit):
+                raise ValueError("split: only windows are split by: calendar; give data.windows, or split by: time")
+            return self
+        if self.format not in TABLE_FORMATS:
+            raise ValueError(f"windows: only tables have them, and data.format is {self.format}; remove the key")
+        if unsuitable := [name for name in _NOT_OF_WINDOWS if getattr(self, name)]:
+            raise ValueError(f"{unsuitable[0]}: windows take the columns that they name, and numbers alone; remove the key")
+        made = (WINDOW_TIME, WINDOW_MONTH, WINDOW_HOUR)
+        if self.label is None or self.label in (*self.windows.inputs, *self.windows.targets, *made):
+            raise ValueError("label: expected a name for what windows forecast, other than its columns', as temperature_ahead")
+        if isinstance(self.split, HashSplit) and not self.split.key:
+            raise ValueError(
+                "split: by the hash of each row no two rows would stand together in a split, and so no window; split by: "
+                "calendar or by: time, or give the key of whole stretches"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_source(self) -> DataParams:

@@ -82,8 +82,10 @@ def raw_examples(folder: Path, inputs: Mapping[str, str]) -> pd.DataFrame:
 
 
 def _value(feature: feature_pb2.Feature, kind: str) -> Any:
-    """The only value of a feature; None if it has none."""
+    """The only value of a feature, or the list of its numbers; None if it has none."""
     field = feature.WhichOneof("kind")
     values = getattr(feature, field).value if field else []
+    if len(values) > 1:
+        return list(values)
     value = values[0] if values else None
     return value.decode(errors="replace") if isinstance(value, bytes) and kind != "image" else value

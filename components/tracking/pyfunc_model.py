@@ -26,9 +26,12 @@ class RawModel(mlflow.pyfunc.PythonModel):
     """Wraps the signature `serve_raw`.
 
     An image column holds the bytes of encoded images. A column of another kind that is missing, like a value that is None or
-    NaN, is a missing value; columns that the model does not know are left out. A classifier answers `label`, `score` (binary:
-    probability of the second class) and `probability_CLASS` for each class; a regressor answers `prediction`; a model of
-    another kind its outputs by their names, a value or an array a row. The index is that of the input.
+    NaN, is a missing value; columns that the model does not know are left out. Where the model takes several numbers a row, as
+    the last hours of a time series, a cell holds a list of them, and none may be missing.
+
+    A classifier answers `label`, `score` (binary: probability of the second class) and `probability_CLASS` for each class; a
+    regressor answers `prediction`; a model of another kind its outputs by their names, a value or an array a row. The index is
+    that of the input.
     """
 
     def load_context(self, context: Any) -> None:
@@ -46,12 +49,15 @@ class RawModel(mlflow.pyfunc.PythonModel):
             importlib.import_module(library)
         self.saved_model = tf.saved_model.load(str(folder / "Format-Serving"))
         self.serve_raw = self.saved_model.signatures["serve_raw"]
-        self.dtypes = {name: spec.dtype for name, spec in sorted(self.serve_raw.structured_input_signature[1].items())}
+        specs = sorted(self.serve_raw.structured_input_signature[1].items())
+        self.dtypes = {name: spec.dtype for name, spec in specs}
+        self.shapes = {name: tuple(spec.shape[1:]) for name, spec in specs}
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Predicts.
 
-        Raises: ValueError if no column is known, a number column holds something else, or an image can't be read.
+        Raises: ValueError if no column is known, a number column holds something else or not as many numbers as it should, or
+            an image can't be read.
         """
         table = model_input if isinstance(model_input, pd.DataFrame) else pd.DataFrame(model_input)
         missing = [name for name in self.dtypes if name not in table]
@@ -70,9 +76,11 @@ class RawModel(mlflow.pyfunc.PythonModel):
         return pd.concat(parts, ignore_index=True).set_axis(table.index)
 
     def _column(self, table: pd.DataFrame, name: str) -> np.ndarray:
-        """[rows, 1] of the column's dtype, with NaN or "" for what is missing."""
+        """[rows, 1], or [rows, …] of several numbers, of the column's dtype, with NaN or "" for what is missing."""
         if name in self.images:
             return _images(table, name)
+        if self.shapes[name] != (1,):
+            return _vectors(table, name, self.shapes[name], self.dtypes[name].as_numpy_dtype)
         dtype = self.dtypes[name].as_numpy_dtype
         is_text = dtype is object
         if name not in table:
@@ -111,6 +119,25 @@ class RawModel(mlflow.pyfunc.PythonModel):
 def _column_of(values: np.ndarray) -> Any:
     """A value a row where there is one, else an array a row."""
     return values.reshape(-1) if values.size == len(values) else list(values)
+
+
+def _vectors(table: pd.DataFrame, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """[rows, …] of lists of numbers."""
+    expected = f"Expected a list of {' × '.join(map(str, shape))} finite numbers in every row."
+    if name not in table:
+        raise ValueError(f"no column '{name}'. {expected}")
+    rows = np.empty((len(table), *shape), dtype)
+    for row, value in enumerate(table[name]):
+        try:
+            numbers = np.asarray(value, np.float64)
+        except (TypeError, ValueError):
+            raise ValueError(f"column '{name}', row {row}: found something else than numbers. {expected}") from None
+        if numbers.shape != shape or not np.isfinite(numbers).all():
+            count = " × ".join(map(str, numbers.shape))
+            found = "a missing or infinite number" if numbers.shape == shape else f"{count} numbers" if count else "no list"
+            raise ValueError(f"column '{name}', row {row}: found {found}. {expected}")
+        rows[row] = numbers
+    return rows
 
 
 def _images(table: pd.DataFrame, name: str) -> np.ndarray:

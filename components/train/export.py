@@ -32,7 +32,8 @@ class ServingModule(tf.Module):
 
     Two signatures over the same weights answer `recipe.outputs()`: `serving_default` takes serialized tf.Examples (string,
     [batch]), `serve_raw` takes the raw columns of `recipe.inputs` by name ([batch, 1] each: number columns float32, integer
-    columns float64, both NaN where missing; strings, texts and encoded images "" where missing). A third, `transform_labels`,
+    columns float64, both NaN where missing; strings, texts and encoded images "" where missing; columns of several numbers, as
+    windows have them, in their shape [batch, …]). A third, `transform_labels`,
     gives the labels of serialized tf.Examples as the model was trained on them ([batch, 1]), for the evaluation; a recipe
     of the kind `scored` has `score_examples` in its place, which answers `recipe.score()`. Signatures of the recipe's own come
     after these (`recipe.heads`, `recipe.functions`).
@@ -61,7 +62,10 @@ class ServingModule(tf.Module):
         def serve_examples(examples: tf.Tensor) -> dict[str, tf.Tensor]:
             return predict(transform(tf.io.parse_example(examples, feature_spec)))
 
-        signature = {name: tf.TensorSpec([None, 1], _RAW_DTYPES[spec.dtype], name=name) for name, spec in feature_spec.items()}
+        signature = {
+            name: tf.TensorSpec([None, *_raw_shape(spec)], _RAW_DTYPES[spec.dtype], name=name)
+            for name, spec in feature_spec.items()
+        }
 
         def over_columns(answer: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]) -> Any:
             @tf.function(input_signature=[signature])
@@ -94,8 +98,13 @@ class ServingModule(tf.Module):
             setattr(self, name, function)  # so that it can also be called on the loaded object
 
 
+def _raw_shape(spec: Any) -> list[int]:
+    """The shape of one row of a raw column: [1], or that of a feature which always has several values."""
+    return list(spec.shape) or [1] if isinstance(spec, tf.io.FixedLenFeature) else [1]
+
+
 def _as_feature(column: tf.Tensor, spec: Any) -> tf.Tensor | tf.SparseTensor:
-    """A [batch, 1] column as parsing an example with `spec` would give it."""
+    """A column, [batch, 1] or of several values a row, as parsing an example with `spec` would give it."""
     present = tf.not_equal(column, "") if column.dtype == tf.string else tf.logical_not(tf.math.is_nan(column))
     if isinstance(spec, tf.io.VarLenFeature):
         indices = tf.where(present)
@@ -106,7 +115,7 @@ def _as_feature(column: tf.Tensor, spec: Any) -> tf.Tensor | tf.SparseTensor:
     if isinstance(spec, tf.io.FixedLenFeature):
         dense = column
         if spec.default_value is not None:
-            default = tf.cast(tf.reshape(tf.constant(spec.default_value), [1, 1]), column.dtype)
+            default = tf.cast(tf.reshape(tf.constant(spec.default_value), [1, *_raw_shape(spec)]), column.dtype)
             dense = tf.where(present, column, default)
         return tf.reshape(dense if spec.dtype == tf.string else tf.cast(dense, spec.dtype), [-1, *spec.shape])
     raise TensorlineError(f"the schema gives a feature as {type(spec).__name__}, which serve_raw can't take.")

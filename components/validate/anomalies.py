@@ -20,6 +20,7 @@ _FIXES = {
     "FEATURE_TYPE_LOW_FRACTION_PRESENT": "fill the gaps, or lower the feature's presence.min_fraction in the schema",
     "FEATURE_TYPE_LOW_NUMBER_PRESENT": "fill the gaps, or lower the feature's presence.min_count in the schema",
     "DOMAIN_INVALID_FOR_TYPE": "give the feature the domain of what it holds: image_domain {}, natural_language_domain {}, …",
+    "INVALID_FEATURE_SHAPE": "give it the shape in the schema that data.windows cuts (input_width, label_width), or cut it so",
     "FEATURE_TYPE_NOT_PRESENT": "bring the values back, or set the feature's lifecycle_stage: DEPRECATED in the schema",
 }
 MAX_SHOWN_CHARS = 200

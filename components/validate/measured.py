@@ -6,7 +6,8 @@ An image column X has X_width, X_contrast and so on beside it, a text column T h
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 NEARLY_EMPTY_CONTRAST = 0.01
 """An image whose luminance (0..1) has a smaller standard deviation shows next to nothing."""
@@ -34,11 +35,13 @@ class Columns:
         label: None if there is none.
         images: Features that hold encoded images.
         texts: Features that hold texts.
+        shapes: Feature → shape, of those that always hold as many numbers: the rows of a window.
     """
 
     label: str | None
     images: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
+    shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """For a component's parameter."""
@@ -48,4 +51,4 @@ class Columns:
     def from_json(cls, text: str) -> Columns:
         """The inverse of `to_json`."""
         values = json.loads(text)
-        return cls(values["label"], tuple(values["images"]), tuple(values["texts"]))
+        return cls(values["label"], tuple(values["images"]), tuple(values["texts"]), values["shapes"])

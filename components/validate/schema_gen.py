@@ -1,4 +1,4 @@
-"""TFX's SchemaGen, and what inference leaves open: the classes of an integer label, and what images and texts are."""
+"""TFX's SchemaGen, and what inference leaves open: the classes of an integer label, images and texts, windows' shapes."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class SchemaGenExecutor(executor.Executor):
         columns = Columns.from_json(exec_properties["columns"])
         complete_label(schema, columns.label, splits)
         complete_contents(schema, columns, splits)
+        complete_shapes(schema, columns)
         tfdv.write_schema_text(schema, str(path))
 
 
@@ -76,6 +77,21 @@ def complete_contents(schema: Any, columns: Columns, statistics: list[Any]) -> N
                     _limit(features[f"{name}_{suffix}"], limits, statistics)
 
 
+def complete_shapes(schema: Any, columns: Columns) -> None:
+    """Gives the features that always hold as many numbers their shapes, in place: a window never lacks a value.
+
+    Args:
+        schema: `schema_pb2.Schema`.
+        columns: The shapes.
+    """
+    for feature in schema.feature:
+        if feature.name in columns.shapes:
+            feature.ClearField("shape_type")
+            for size in columns.shapes[feature.name]:
+                feature.shape.dim.add(size=size)
+            feature.presence.min_fraction, feature.presence.min_count = 1.0, 1
+
+
 def _limit(feature: Any, limits: Range, statistics: list[Any]) -> None:
     least, most = limits
     numbers = _numbers(feature.name, statistics)
@@ -114,7 +130,7 @@ class SchemaGenSpec(component_spec.ComponentSpec):
 
 
 class SchemaGen(component.SchemaGen):
-    """See `SchemaGenExecutor`. No feature gets a fixed shape: any value may be missing in the next delivery."""
+    """See `SchemaGenExecutor`. Only windows get a fixed shape: any other value may be missing in the next delivery."""
 
     SPEC_CLASS = SchemaGenSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(SchemaGenExecutor)

@@ -28,8 +28,10 @@ import tensorflow_transform as tft  # noqa: E402
 import uvicorn  # noqa: E402
 from mlflow.models import Model  # noqa: E402
 from mlflow.pyfunc import scoring_server  # noqa: E402
+from tensorflow_data_validation import load_schema_text  # noqa: E402
 
-from components.bridge.recipe import recipe_class  # noqa: E402
+from components.bridge.job import Job  # noqa: E402
+from components.bridge.recipe import create_recipe, recipe_class  # noqa: E402
 from components.examples_table import read_serialized  # noqa: E402
 from components.saved_model import load  # noqa: E402
 from components.tracking.packaging import pack  # noqa: E402
@@ -38,6 +40,7 @@ from components.train.datasets import densify  # noqa: E402
 TOLERANCE = 1e-5
 folder = root / "artifacts" / pipeline
 info = json.loads((folder / "model" / "model.json").read_text())
+scored = info["kind"] == "scored"
 columns_of = [f"probability_{name}" for name in info["class_names"]]
 examples = [record for batch in read_serialized(folder / "examples", "test") for record in batch]
 
@@ -47,12 +50,30 @@ def agree(probabilities: np.ndarray, labels: list[str], way: str) -> None:
     assert labels == expected_labels, way
 
 
+def agree_on_table(table: pd.DataFrame, way: str) -> None:
+    if scored:  # a value or an array a row
+        agree(np.stack([np.stack(table[name]).reshape(len(table), -1) for name in outputs_of], axis=2), [], way)
+    else:
+        agree(table[columns_of].to_numpy(), table["label"].tolist(), way)
+
+
+def agree_on_outputs(outputs: dict[str, tf.Tensor], way: str) -> None:
+    if scored:
+        agree(stacked(outputs), [], way)
+    else:
+        agree(outputs["probabilities"].numpy(), [label.decode() for label in outputs["label"].numpy()], way)
+
+
+def stacked(outputs: dict[str, tf.Tensor]) -> np.ndarray:
+    return np.stack([outputs[name].numpy().reshape(len(examples), -1) for name in outputs_of], axis=2)
+
+
 # 1. SavedModel, serialized examples: what the others are held against.
 model = load(folder / "model")
 served = model.signatures["serving_default"](examples=tf.constant(examples))
-expected = served["probabilities"].numpy()
-expected_labels = [label.decode() for label in served["label"].numpy()]
-truth = model.signatures["transform_labels"](examples=tf.constant(examples))["label"].numpy()[:, 0]
+outputs_of = sorted(served)
+expected = stacked(served) if scored else served["probabilities"].numpy()
+expected_labels = [] if scored else [label.decode() for label in served["label"].numpy()]
 
 # 2. SavedModel, raw columns.
 rows = []
@@ -61,7 +82,7 @@ for serialized in examples:
     row = {}
     for name, kind in info["inputs"].items():
         values = [*features[name].int64_list.value, *features[name].float_list.value, *features[name].bytes_list.value]
-        value = values[0] if values else None
+        value = values if len(values) > 1 else values[0] if values else None
         row[name] = value.decode() if isinstance(value, bytes) and kind != "image" else value
     rows.append(row)
 frame = pd.DataFrame(rows)
@@ -71,9 +92,9 @@ for name, spec in model.signatures["serve_raw"].structured_input_signature[1].it
         values = [value.encode() if isinstance(value, str) else value or b"" for value in frame[name]]
         columns[name] = tf.constant(np.array(values, object).reshape(-1, 1))
     else:
-        columns[name] = tf.constant(pd.to_numeric(frame[name]).to_numpy(float).reshape(-1, 1), spec.dtype)
-raw = model.signatures["serve_raw"](**columns)
-agree(raw["probabilities"].numpy(), [label.decode() for label in raw["label"].numpy()], "serve_raw")
+        numbers = np.array(frame[name].tolist(), float).reshape(-1, *spec.shape[1:])
+        columns[name] = tf.constant(numbers, spec.dtype)
+agree_on_outputs(model.signatures["serve_raw"](**columns), "serve_raw")
 
 # 3. MLflow's pyfunc.
 mlflow.set_tracking_uri(f"sqlite:///{root / 'mlruns' / 'mlflow.db'}")
@@ -83,8 +104,7 @@ else:
     uri = str(Path(tempfile.mkdtemp()) / "model")
     pack(folder / "model", Path(uri), Model(), frame.head(2))
 pyfunc = mlflow.pyfunc.load_model(uri)
-answer = pyfunc.predict(frame)
-agree(answer[columns_of].to_numpy(), answer["label"].tolist(), "pyfunc")
+agree_on_table(pyfunc.predict(frame), "pyfunc")
 
 # 4. HTTP, as `mlflow models serve` answers.
 listener = socket.create_server(("127.0.0.1", 0))
@@ -95,7 +115,14 @@ while not server.started:
     assert time.monotonic() < deadline, "the server does not start"
     time.sleep(0.05)
 asked = [
-    [base64.b64encode(value).decode() if isinstance(value, bytes) else None if pd.isna(value) else value for value in row]
+    [
+        base64.b64encode(value).decode()
+        if isinstance(value, bytes)
+        else None
+        if not isinstance(value, list) and pd.isna(value)
+        else value
+        for value in row
+    ]
     for row in frame.astype(object).to_numpy().tolist()
 ]
 request = urllib.request.Request(
@@ -106,7 +133,7 @@ request = urllib.request.Request(
 with urllib.request.urlopen(request) as response:  # noqa: S310  loopback
     answer = pd.DataFrame(json.load(response)["predictions"])
 server.should_exit = True
-agree(answer[columns_of].to_numpy(), answer["label"].tolist(), "HTTP")
+agree_on_table(answer, "HTTP")
 
 # 5. Keras, behind the transform graph.
 transform = tft.TFTransformOutput(str(folder / "transform_graph"))
@@ -114,6 +141,21 @@ features = densify(transform.transform_raw_features(tf.io.parse_example(examples
 recipe_class(info["recipe"])  # registers the layers of its own
 keras_model = keras.saving.load_model(folder / "model" / "keras" / "model.keras", safe_mode=True)
 output = np.asarray(keras_model({name: features[name] for name in keras_model.input}, training=False))
+if scored:
+    # What is predicted is judged by the recipe, in the SavedModel: the evaluation has the scores alone.
+    scores = model.signatures["score_examples"](examples=tf.constant(examples))
+    written = pd.read_parquet(folder / "report" / "predictions.parquet")
+    for name in scores:
+        if name in written:
+            np.testing.assert_allclose(written[name], scores[name].numpy(), atol=TOLERANCE, err_msg="batch")
+    schema = load_schema_text(str(next((folder / "schema").iterdir())))
+    recipe = create_recipe(Job.load(pipeline, root).recipe_config(), schema)
+    spec = transform.transformed_feature_spec()
+    recipe.set_features({name: value for name, value in spec.items() if name != "label"}, transform)
+    agree_on_outputs(recipe.outputs(tf.constant(output)), "Keras")
+    print("all agree")
+    sys.exit()
+truth = model.signatures["transform_labels"](examples=tf.constant(examples))["label"].numpy()[:, 0]
 if len(info["class_names"]) == 2:
     output = np.concatenate([1 - output[:, -1:], output[:, -1:]], axis=1)
 np.testing.assert_allclose(output, expected, atol=TOLERANCE, err_msg="Keras")

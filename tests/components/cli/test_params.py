@@ -16,7 +16,7 @@ from tests.conftest import copy_repository
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.parametrize("name", ["taxi", "penguins", "mpg", "fashion", "fashion_npz", "reviews"])
+@pytest.mark.parametrize("name", ["taxi", "penguins", "mpg", "fashion", "fashion_npz", "reviews", "weather", "seattle"])
 def test_the_output_is_a_parameter_file_with_every_default(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -78,6 +78,8 @@ def evaluate(text):
         ("floor(fare / 4)", [2.0, 0.0, None, -1.0]),
         ("log(fare)", [math.log(10), None, None, None]),
         ("sqrt(fare)", [math.sqrt(10), 0.0, None, None]),
+        ("sin(radians(9 * fare))", [1.0, 0.0, None, math.sin(math.radians(-22.5))]),
+        ("cos(seconds)", [math.cos(300), 1.0, math.cos(7), math.cos(7)]),
         ("min(fare, tips, 2)", [2.0, 0.0, None, -2.5]),
         ("max(seconds, 5)", [300, 5, 7, 5]),
         ("lower(`payment type`)", ["cash", "credit card", None, "cash"]),
@@ -138,7 +140,7 @@ def test_values(text, values):
         (
             "exec('x')",
             "no function 'exec', at character 1 of 'exec('x')'. "
-            "The functions are abs, floor, log, sqrt, min, max, lower, if, coalesce.",
+            "The functions are abs, floor, log, sqrt, sin, cos, radians, min, max, lower, if, coalesce.",
         ),
         ("log(fare, 2)", "log got 2 operands, at character 1 of 'log(fare, 2)'. Expected 1."),
         ("min(fare)", "min got 1 operands, at character 1 of 'min(fare)'. Expected 2 or more."),

@@ -109,7 +109,7 @@ BAD_PARAMS = [
     (
         "{train: 0.7, eval: 0.15, test: 0.15}",
         "{by: hsah}",
-        "data.split: by: expected 'hash', 'column', 'time', 'files', got 'hsah'.",
+        "data.split: by: expected 'hash', 'column', 'time', 'calendar', 'files', got 'hsah'.",
     ),
     (
         "  path: data/taxi/*.csv\n",

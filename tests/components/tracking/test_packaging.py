@@ -109,3 +109,64 @@ def test_a_library_that_is_not_known_is_not_imported(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text(json.dumps(description), encoding="utf-8")
     with pytest.raises(ValueError, match=r"^model.json: libraries: 'antigravity' is none of tensorflow_text\.$"):
         RawModel().load_context(SimpleNamespace(artifacts={"model": str(tmp_path)}))
+
+
+@pytest.fixture(scope="module")
+def doubler(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A pyfunc model that takes three numbers a row, and answers them twice as large."""
+    import mlflow
+    import tensorflow as tf
+    from mlflow.models import Model
+
+    from components.tracking.packaging import pack
+
+    class Doubler(tf.Module):
+        @tf.function(input_signature=[{"past": tf.TensorSpec([None, 3], tf.float32, name="past")}])
+        def serve_raw(self, columns: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            return {"prediction": 2.0 * columns["past"]}
+
+    folder = tmp_path_factory.mktemp("model")
+    model = Doubler()
+    tf.saved_model.save(model, str(folder / "Format-Serving"), signatures={"serve_raw": model.serve_raw})
+    description = {"kind": "scored", "class_names": [], "inputs": {"past": "number"}, "libraries": []}
+    (folder / "model.json").write_text(json.dumps(description), encoding="utf-8")
+    into = tmp_path_factory.mktemp("packed") / "model"
+    pack(folder, into, Model(), pd.DataFrame({"past": [[1.0, 2.0, 3.0]]}))
+    return mlflow.pyfunc.load_model(str(into))
+
+
+def test_a_cell_may_hold_several_numbers(doubler: Any) -> None:
+    from mlflow.pyfunc.scoring_server import infer_and_parse_data
+
+    table = pd.DataFrame({"past": [[1, 2.5, -3], (4, 5, 6)]}, index=[7, 9])
+    answer = doubler.predict(table)
+    assert [list(map(float, row)) for row in answer["prediction"]] == [[2, 5, -6], [8, 10, 12]]
+    assert list(answer.index) == [7, 9]
+    asked = infer_and_parse_data(
+        {"dataframe_split": {"columns": ["past"], "data": [[[1, 2.5, -3]]]}}, doubler.metadata.get_input_schema()
+    )
+    assert list(map(float, doubler.predict(asked)["prediction"][0])) == [2, 5, -6]
+
+
+@pytest.mark.parametrize(
+    ("cell", "found"),
+    [
+        ([1.0, 2.0], "2 numbers"),
+        ([1.0, 2.0, None], "a missing or infinite number"),
+        ([1.0, 2.0, float("inf")], "a missing or infinite number"),
+        (["a", "b", "c"], "something else than numbers"),
+        (4.0, "no list"),
+    ],
+)
+def test_a_cell_without_as_many_numbers_is_told(doubler: Any, cell: Any, found: str) -> None:
+    message = f"column 'past', row 1: found {found}. Expected a list of 3 finite numbers in every row."
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        doubler.predict(pd.DataFrame({"past": [[1.0, 2.0, 3.0], cell]}))
+
+
+def test_a_missing_column_of_several_numbers_is_told() -> None:
+    from components.tracking.pyfunc_model import _vectors
+
+    message = "no column 'past'. Expected a list of 3 finite numbers in every row."
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        _vectors(pd.DataFrame({"other": [1]}), "past", (3,), float)

@@ -56,3 +56,15 @@ def test_what_is_measured_gets_its_range_unless_the_data_have_less(feature: str,
     columns = Columns("label", images=("image",), texts=("text",))
     complete_contents(schema, columns, [statistics(least_seen, 99, feature), statistics(50, 99, feature)])
     assert schema == text_format.Parse(text % (expected, "image_domain { }"), schema_pb2.Schema())
+
+
+def test_the_rows_of_windows_get_their_shape() -> None:
+    from components.validate.measured import Columns
+    from components.validate.schema_gen import complete_shapes
+
+    counts = "value_count { min: 24 max: 24 } presence { min_count: 1 }"
+    text = f'feature {{ name: "fare" type: FLOAT }} feature {{ name: "warmth" type: FLOAT {counts} }}'
+    schema = text_format.Parse(text, schema_pb2.Schema())
+    complete_shapes(schema, Columns.from_json(Columns("label", shapes={"warmth": [12, 2], "unknown": [1]}).to_json()))
+    expected = "shape { dim { size: 12 } dim { size: 2 } } presence { min_fraction: 1 min_count: 1 }"
+    assert schema == text_format.Parse(text.replace(counts, expected), schema_pb2.Schema())
