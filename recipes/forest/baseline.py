@@ -106,14 +106,14 @@ def compare(labels: np.ndarray, forest: np.ndarray, linear: np.ndarray, classes:
         seed: Of the resamples.
     """
     name = key_measure(classes)
-    sign = 1.0 if classes else -1.0
     random = np.random.default_rng(seed)
 
     def both(rows: np.ndarray | slice) -> tuple[float, float]:
         return measures(labels[rows], forest[rows], classes)[name], measures(labels[rows], linear[rows], classes)[name]
 
     values = np.array([both(slice(None)), *(both(random.integers(len(labels), size=len(labels))) for _ in range(NUM_RESAMPLES))])
-    values = np.column_stack([values, sign * (values[:, 0] - values[:, 1])])
+    better = values[:, 0] - values[:, 1] if classes else values[:, 1] - values[:, 0]  # an error is better when it is small
+    values = np.column_stack([values, better])
     tail = (1.0 - CONFIDENCE) / 2.0
     low, high = np.nanquantile(values[1:], [tail, 1.0 - tail], axis=0)
     forest_, linear_, gain = ((float(values[0, column]), float(low[column]), float(high[column])) for column in range(3))

@@ -166,7 +166,8 @@ def _summary(values: np.ndarray, table: Table, features: Sequence[str], title: s
         if column.dtype.kind == "S":
             axis.scatter(values[:, index], heights, s=6, color="#999999", linewidths=0)
         else:
-            ranks = np.searchsorted(np.sort(column), column) / max(len(column) - 1, 1)
+            ordered = np.sort(column)
+            ranks = (np.searchsorted(ordered, column) + np.searchsorted(ordered, column, "right")) / (2 * len(column))
             axis.scatter(values[:, index], heights, s=6, c=ranks, cmap="coolwarm", vmin=0.0, vmax=1.0, linewidths=0)
     axis.axvline(0.0, color="#555555", linewidth=0.8)
     axis.set_yticks(range(len(order)), [_short(features[index]) for index in order], fontsize=8)

@@ -117,4 +117,8 @@ def write_files(model: Any, folder: Path, num_steps: int) -> None:
 
 def read_files(folder: Path) -> Any:
     """The YDF model that `write_files` saved."""
-    return ydf.load_model(str(folder), advanced_options=ydf.ModelIOOptions(file_prefix=PREFIX))
+    before = ydf.verbose(0)  # it prints
+    try:
+        return ydf.load_model(str(folder), advanced_options=ydf.ModelIOOptions(file_prefix=PREFIX))
+    finally:
+        ydf.verbose(before)

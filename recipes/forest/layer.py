@@ -58,6 +58,9 @@ class ForestLayer(keras.layers.Layer):
         shutil.copytree(folder, home)
         self.trees = read_files(home)
         self.loaded = ydf_tf.tf_op.ModelV2(str(home), verbose=False, file_prefix=PREFIX)
+        # YDF's operation keeps the forest that it met first. Called eagerly, TensorFlow takes the same operation for every forest
+        # with as many outputs, so that all answer as the first one; within a function each has its own.
+        self._apply = tf.function(self.loaded.apply)
         self._home = home
 
     def call(self, features: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -69,7 +72,7 @@ class ForestLayer(keras.layers.Layer):
         """
         if self.trees is None:
             raise ValueError("the forest has not grown yet: fit the model, or load a fitted one.")
-        answers = self.loaded.apply({name: features[feature] for feature, name in self.columns.items()}).dense_predictions
+        answers = self._apply({name: features[feature] for feature, name in self.columns.items()}).dense_predictions
         if not self.classes:
             return answers
         all_classes = tf.gather(tf.pad(answers, [[0, 0], [0, 1]]), class_order(self.trees, self.classes), axis=1)
