@@ -83,23 +83,23 @@ def apply_options(model: keras.Model, settings: Mapping[str, Any], strategy: tf.
 
 
 def fits_itself(model: keras.Model) -> bool:
-    """Whether the recipe fits the model without Keras, as a forest: it is not compiled, and has neither optimizer nor steps."""
+    """Whether the recipe fits the model without Keras, as a forest: it is not compiled, and has no optimizer."""
     return not model.compiled
 
 
 def _check_nothing_is_asked(settings: Mapping[str, Any], num_replicas: int) -> None:
     if num_replicas > 1:
         raise UserError(
-            f"train.strategy: {settings['strategy']} with {num_replicas} replicas. The recipe's model has no gradients, and does "
-            "not learn on several devices. Set strategy to default."
+            f"train.strategy: {settings['strategy']} with {num_replicas} replicas. The recipe's model has no gradients, and "
+            "does not learn on several devices. Set strategy to default."
         )
     nothing = {"loop": "fit", "mixed_precision": "none", "accumulate_steps": 1, "clip_norm": None}
     asked = [key for key, value in nothing.items() if settings[key] != value]
     asked += ["jit_compile"] if settings["jit_compile"] is True else []
     if asked:
         raise UserError(
-            f"train.{asked[0]}: {str(settings[asked[0]]).lower()}. The recipe's model learns without an optimizer, and the key "
-            f"means nothing to it. Remove {asked[0]}."
+            f"train.{asked[0]}: {str(settings[asked[0]]).lower()}. The recipe's model learns without an optimizer, and the "
+            f"key means nothing to it. Remove {asked[0]}."
         )
 
 

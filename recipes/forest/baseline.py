@@ -16,9 +16,7 @@ _MIN_COUNT = 2
 _MAX_CATEGORIES = 1000
 
 
-def fit_linear(
-    train: Table, classes: Sequence[str], weights: np.ndarray | None
-) -> Callable[[Table], np.ndarray]:
+def fit_linear(train: Table, classes: Sequence[str], weights: np.ndarray | None) -> Callable[[Table], np.ndarray]:
     """Logistic regression, or a linear one with an L2 penalty (ridge), on z-scores and one column a category's value.
 
     Solved to the end, where the linear `tabular` recipes take the steps of a network. A missing number counts as the mean.
@@ -47,9 +45,7 @@ def fit_linear(
         scale = np.where(deviation > 0.0, deviation, np.inf)
         parts.append(lambda table: sparse.csr_matrix(np.nan_to_num((matrix(table, numbers) - mean) / scale)))
     if categories:
-        encoder = OneHotEncoder(
-            handle_unknown="infrequent_if_exist", min_frequency=_MIN_COUNT, max_categories=_MAX_CATEGORIES
-        )
+        encoder = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=_MIN_COUNT, max_categories=_MAX_CATEGORIES)
         encoder.fit(_text(matrix(train, categories)))
         parts.append(lambda table: encoder.transform(_text(matrix(table, categories))))
 
@@ -111,7 +107,8 @@ def compare(labels: np.ndarray, forest: np.ndarray, linear: np.ndarray, classes:
     def both(rows: np.ndarray | slice) -> tuple[float, float]:
         return measures(labels[rows], forest[rows], classes)[name], measures(labels[rows], linear[rows], classes)[name]
 
-    values = np.array([both(slice(None)), *(both(random.integers(len(labels), size=len(labels))) for _ in range(NUM_RESAMPLES))])
+    resamples = (random.integers(len(labels), size=len(labels)) for _ in range(NUM_RESAMPLES))
+    values = np.array([both(slice(None)), *map(both, resamples)])
     better = values[:, 0] - values[:, 1] if classes else values[:, 1] - values[:, 0]  # an error is better when it is small
     values = np.column_stack([values, better])
     tail = (1.0 - CONFIDENCE) / 2.0

@@ -42,11 +42,11 @@ def boosted_trees(task: Task) -> BoostedTrees:
 
     Raises: RecipeError where params and schema do not agree.
     """
-    feature = label_feature(task.schema, task.label) if task.label is not None else None
     wanted = task.model.task
-    if wanted is None:
-        has_classes = feature is not None and feature.type != schema_pb2.FLOAT and domain_of(task.schema, feature) is not None
-        wanted = "classification" if has_classes or (feature is not None and feature.type == schema_pb2.BYTES) else "regression"
+    if wanted is None and task.label is not None:
+        feature = label_feature(task.schema, task.label)
+        counted = feature.type == schema_pb2.INT and domain_of(task.schema, feature) is not None
+        wanted = "classification" if counted or feature.type == schema_pb2.BYTES else "regression"
     return BoostedTreesClassifier(task) if wanted == "classification" else BoostedTreesRegressor(task)
 
 
@@ -54,9 +54,9 @@ class BoostedTrees(Recipe):
     """Friedman's gradient boosting (2001), grown by YDF; after the tutorials estimator/boosted_trees and its understanding.
 
     A step of boosting, which is a tree (with more than two classes, one for each), is what an epoch is for networks: so
-    train.epochs, early stopping by any metric, the curves, tune.epochs and Hyperband mean what they do there. Batches only bring
-    the examples; YDF holds them all in memory. It searches no hyperparameters itself: KerasTuner's search goes on after a kill,
-    shows its trials and takes `tune.space`, and YDF's random search does none of that.
+    train.epochs, early stopping by any metric, the curves, tune.epochs and Hyperband mean what they do there. Batches only
+    bring the examples; YDF holds them all in memory. Hyperparameters are searched by KerasTuner as those of networks are: its
+    search goes on after a kill, shows its trials and takes `tune.space`, and YDF's own, a random one, does none of that.
 
     Raises: RecipeError where params and schema do not agree.
     """
@@ -133,8 +133,8 @@ class BoostedTrees(Recipe):
     ) -> keras.callbacks.History:
         """Grows the forest, then tells its steps as epochs, as if they happened one by one, to early stopping and all others.
 
-        So the callbacks hear nothing before all `epochs` trees have grown, which takes seconds where networks take minutes, and
-        early stopping saves no time; the forest is cut down to the steps that it keeps.
+        So the callbacks hear nothing before all `epochs` trees have grown, which takes seconds where networks take minutes,
+        and early stopping saves no time; the forest is cut down to the steps that it keeps.
 
         Args:
             hp: Not needed any more.
@@ -163,7 +163,9 @@ class BoostedTrees(Recipe):
     def describe(self, model: keras.Model, folder: Path, examples: tf.data.Dataset) -> None:
         """Importances, contributions, the linear baseline, and the forest itself in words; see `write_description`."""
         evaluation = read_table(examples, self._columns)
-        write_description(folder, model.forest.trees, self.label, self.class_names, self._train, self._weights, evaluation, self.task.seed)
+        write_description(
+            folder, model.forest.trees, self.label, self.class_names, self._train, self._weights, evaluation, self.task.seed
+        )
 
     def _curves(
         self, grown: Any, table: Table, weights: np.ndarray | None, validation_data: tf.data.Dataset | None
@@ -174,7 +176,9 @@ class BoostedTrees(Recipe):
             rows = np.sort(np.random.default_rng(self.task.seed).choice(len(table), MAX_CURVE_ROWS, replace=False))
         shown, shown_weights = table.take(rows), None if weights is None else weights[rows]
         names = self.class_names
-        steps = [measures(shown.labels, each, names, shown_weights) for each in answers_by_step(grown, shown, self.label, names)]
+        steps = [
+            measures(shown.labels, each, names, shown_weights) for each in answers_by_step(grown, shown, self.label, names)
+        ]
         if validation_data is not None:
             evaluation = read_table(validation_data, self._columns)
             for step, each in zip(steps, answers_by_step(grown, evaluation, self.label, names), strict=True):

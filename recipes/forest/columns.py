@@ -11,8 +11,8 @@ import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from recipes.contract import LABEL_KEY, RecipeError
-from recipes.raw import FeatureNames, RawTensor, columns_of, dense_number, dense_string
 from recipes.forest.params import TransformParams
+from recipes.raw import FeatureNames, RawTensor, columns_of, dense_number, dense_string
 
 if TYPE_CHECKING:
     from recipes.contract import InputKind
@@ -58,9 +58,7 @@ def make_columns(schema: schema_pb2.Schema, label: str, params: TransformParams)
                 f"transform.categories: column '{name}' has the type FLOAT. Expected INT (BYTES always are categories). Leave "
                 "it out, or cast the column (data.cast)."
             )
-        is_category = (
-            feature.type == schema_pb2.BYTES or name in params.categories or feature.int_domain.is_categorical
-        )
+        is_category = feature.type == schema_pb2.BYTES or name in params.categories or feature.int_domain.is_categorical
         columns.append(
             Column(
                 name,

@@ -118,7 +118,7 @@ def _write_contributions(
     # Of more than two classes, those to the class that was answered.
     shown = given.argmax(axis=1) if found.values.shape[2] > 1 else np.zeros(len(table), np.int64)
     values = np.take_along_axis(found.values, shown[:, np.newaxis, np.newaxis], axis=2)[:, :, 0]
-    named = classes[1] if len(classes) == 2 else "class"
+    named = classes[1] if len(classes) == 2 else "the answer"
     answered = [classes[index] for index in shown] if len(classes) > 2 else [classes[1] if classes else label] * len(table)
     likelihood = given[np.arange(len(table)), shown] if len(classes) > 2 else given[:, -1]
     labels = [classes[index] for index in table.labels] if classes else [f"{number:g}" for number in table.labels]
@@ -131,7 +131,9 @@ def _write_contributions(
             for row in range(len(table))
         ),
     )
-    _summary(values, table, found.features, f"SHAP: towards {named if classes else label}").savefig(folder / "shap_summary.png")
+    _summary(values, table, found.features, f"SHAP: towards {named if classes else label}").savefig(
+        folder / "shap_summary.png"
+    )
     pictures = folder / "contributions"
     pictures.mkdir()
     for why, row in _examples(given, table.labels, classes).items():
@@ -152,7 +154,11 @@ def _examples(given: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> 
     right = given[np.arange(len(labels)), labels]
     sure = given.max(axis=1)
     found = {"most sure": int(sure.argmax()), "least sure": int(sure.argmin()), "most wrong": int(right.argmin())}
-    return {"likeliest": int(given[:, 1].argmax()), "unlikeliest": int(given[:, 1].argmin()), **found} if len(classes) == 2 else found
+    return (
+        {"likeliest": int(given[:, 1].argmax()), "unlikeliest": int(given[:, 1].argmin()), **found}
+        if len(classes) == 2
+        else found
+    )
 
 
 def _summary(values: np.ndarray, table: Table, features: Sequence[str], title: str) -> Figure:

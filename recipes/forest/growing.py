@@ -41,8 +41,8 @@ def grow(
     data = ydf_data(table, label, classes)
     if classes and len(np.unique(table.labels)) < 2:
         raise RecipeError(
-            f"data.label: all {len(table):,} training examples are of the class '{classes[int(table.labels[0])]}'. Expected two "
-            "classes or more: check the label, or split the data in another way (data.split)."
+            f"data.label: all {len(table):,} training examples are of the class '{classes[int(table.labels[0])]}'. Expected "
+            "two classes or more: check the label, or split the data in another way (data.split)."
         )
     weight = None
     if weights is not None:

@@ -48,7 +48,11 @@ def contributions(model: Any, table: Table, classes: Sequence[str]) -> Contribut
     found, bias = model.predict_shap(table.columns)
     zeros = np.zeros(np.shape(next(iter(found.values()))))
     features = list(table.columns)
-    values = np.stack([found.get(name, zeros) for name in features], axis=1).astype(np.float64).reshape(len(table), len(features), -1)
+    values = (
+        np.stack([found.get(name, zeros) for name in features], axis=1)
+        .astype(np.float64)
+        .reshape(len(table), len(features), -1)
+    )
     bias = np.asarray(bias, np.float64).reshape(-1)
     if len(classes) == 2 and model.label_classes()[1] != classes[1]:
         return Contributions(features, -values, -bias)
@@ -81,7 +85,10 @@ def permutation(model: Any, table: Table, classes: Sequence[str], seed: int) -> 
     losses = []
     for feature, values in table.columns.items():
         changed = (
-            Table({**table.columns, feature: values[random.permutation(len(table))]}, table.labels) for _ in range(NUM_PERMUTATIONS)
+            Table({**table.columns, feature: values[random.permutation(len(table))]}, table.labels)
+            for _ in range(NUM_PERMUTATIONS)
         )
-        losses.append([sign * (whole - measures(each.labels, answers(model, each, classes), classes)[name]) for each in changed])
+        losses.append(
+            [sign * (whole - measures(each.labels, answers(model, each, classes), classes)[name]) for each in changed]
+        )
     return np.mean(losses, axis=1), np.std(losses, axis=1)

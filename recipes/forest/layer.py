@@ -1,4 +1,4 @@
-"""A forest as a Keras layer and model, so that whatever takes a Keras model takes it: KerasTuner, `.keras` files, SavedModels."""
+"""A forest as a Keras layer and model, for all that takes Keras models: KerasTuner, `.keras` files, SavedModels."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ LAYER = "forest"
 class ForestLayer(keras.layers.Layer):
     """{feature: [batch, 1]} → probabilities or a number, by a forest that grows outside of TensorFlow.
 
-    The forest's files are assets: of the `.keras` file, and, through YDF's operation (`ydf_tf`), of a SavedModel. The layer has
-    no gradient and one weight, `num_steps`: how many steps of boosting count. Whatever restores weights, as early stopping does,
-    so restores a smaller forest; it is cut down to that when it stands.
+    The forest's files are assets: of the `.keras` file, and, through YDF's operation (`ydf_tf`), of a SavedModel. The layer
+    has no gradient and one weight, `num_steps`: how many steps of boosting count. Whatever restores weights, as early stopping
+    does, so restores a smaller forest; it is cut down to that when it stands.
 
     Attributes:
         trees: The YDF model; None until it has grown.
@@ -58,15 +58,15 @@ class ForestLayer(keras.layers.Layer):
         shutil.copytree(folder, home)
         self.trees = read_files(home)
         self.loaded = ydf_tf.tf_op.ModelV2(str(home), verbose=False, file_prefix=PREFIX)
-        # YDF's operation keeps the forest that it met first. Called eagerly, TensorFlow takes the same operation for every forest
-        # with as many outputs, so that all answer as the first one; within a function each has its own.
+        # YDF's operation keeps the forest that it met first. Called eagerly, TensorFlow takes the same operation for every
+        # forest with as many outputs, so that all answer as the first one; within a function each has its own.
         self._apply = tf.function(self.loaded.apply)
         self._home = home
 
     def call(self, features: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Numbers float32 (NaN where missing) and categories string ("" where missing), [batch, 1] each.
 
-        Returns: float32: the probability of the second class [batch, 1], of each class [batch, classes], or a number [batch, 1].
+        Returns: float32: the second class' probability [batch, 1], that of each [batch, classes], or a number [batch, 1].
 
         Raises: ValueError if no forest has grown yet.
         """

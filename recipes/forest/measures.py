@@ -44,7 +44,7 @@ def key_measure(classes: Sequence[str]) -> str:
 
 
 def auc(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Area under the ROC curve: how often a positive has a greater score than a negative; ties count half. NaN of one class."""
+    """Area under the ROC curve: how often a positive scores above a negative; ties count half. NaN of one class alone."""
     positives, negatives = _by_score(labels, scores)
     if not positives.sum() or not negatives.sum():
         return float("nan")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from recipes.forest.columns import Column
 
+
 @dataclass(frozen=True)
 class Table:
     """Some examples.

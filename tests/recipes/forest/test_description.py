@@ -128,7 +128,11 @@ def test_the_linear_model_learns_lines_and_survives_gaps() -> None:
 def test_a_comparison_says_who_is_better() -> None:
     labels = np.arange(200, dtype=np.float32)
     near, far = labels[:, np.newaxis] + 1.0, labels[:, np.newaxis] + 3.0
-    better, worse, alike = compare(labels, near, far, [], 0), compare(labels, far, near, [], 0), compare(labels, near, near, [], 0)
+    better, worse, alike = (
+        compare(labels, near, far, [], 0),
+        compare(labels, far, near, [], 0),
+        compare(labels, near, near, [], 0),
+    )
     assert (better.forest, better.linear, better.gain) == ((1.0, 1.0, 1.0), (3.0, 3.0, 3.0), (2.0, 2.0, 2.0))
     assert str(better) == (
         "mae on eval (200 examples): forest 1.0000 [1.0000, 1.0000], linear model 3.0000 [3.0000, 3.0000]; the forest is better: "
