@@ -48,11 +48,8 @@ def contributions(model: Any, table: Table, classes: Sequence[str]) -> Contribut
     found, bias = model.predict_shap(table.columns)
     zeros = np.zeros(np.shape(next(iter(found.values()))))
     features = list(table.columns)
-    values = (
-        np.stack([found.get(name, zeros) for name in features], axis=1)
-        .astype(np.float64)
-        .reshape(len(table), len(features), -1)
-    )
+    values = np.stack([found.get(name, zeros) for name in features], axis=1).astype(np.float64)
+    values = values.reshape(len(table), len(features), -1)
     bias = np.asarray(bias, np.float64).reshape(-1)
     if len(classes) == 2 and model.label_classes()[1] != classes[1]:
         return Contributions(features, -values, -bias)
@@ -82,13 +79,12 @@ def permutation(model: Any, table: Table, classes: Sequence[str], seed: int) -> 
     name, sign = key_measure(classes), 1.0 if classes else -1.0
     random = np.random.default_rng(seed)
     whole = measures(table.labels, answers(model, table, classes), classes)[name]
-    losses = []
-    for feature, values in table.columns.items():
-        changed = (
-            Table({**table.columns, feature: values[random.permutation(len(table))]}, table.labels)
-            for _ in range(NUM_PERMUTATIONS)
-        )
-        losses.append(
-            [sign * (whole - measures(each.labels, answers(model, each, classes), classes)[name]) for each in changed]
-        )
+
+    def worse(changed: Table) -> float:
+        return sign * (whole - measures(changed.labels, answers(model, changed, classes), classes)[name])
+
+    def permuted(feature: str) -> Table:
+        return Table({**table.columns, feature: random.permutation(table.columns[feature])}, table.labels)
+
+    losses = [[worse(permuted(feature)) for _ in range(NUM_PERMUTATIONS)] for feature in table.columns]
     return np.mean(losses, axis=1), np.std(losses, axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -71,7 +72,7 @@ def test_curves(label: str, metrics: set[str], better: tuple[str, float], fitted
     assert set(history.history) == names | {f"val_{name}" for name in names}
     assert history.epoch == list(range(20))
     losses = history.history["loss"]
-    assert all(later < earlier for earlier, later in zip(losses, losses[1:], strict=False))
+    assert all(later < earlier for earlier, later in itertools.pairwise(losses))
     name, bound = better
     assert history.history[name][-1] > bound if bound > 0 else history.history[name][-1] < -bound
 
@@ -269,8 +270,8 @@ def test_one_class_teaches_nothing(forest: Any) -> None:
     with pytest.raises(RecipeError) as one:
         recipe.fit(hp, recipe.build(hp), dataset, epochs=1)
     assert str(one.value) == (
-        "data.label: all 344 training examples are of the class 'Chinstrap'. Expected two classes or more: check the label, or "
-        "split the data in another way (data.split)."
+        "data.label: all 344 training examples are of the class 'Chinstrap'. Expected two classes or more: check the label, "
+        "or split the data in another way (data.split)."
     )
 
 
@@ -298,8 +299,8 @@ def test_mistakes_of_transform(forest: Any) -> None:
         "flipper_length_mm, body_mass_g, sex, year.",
         "transform.ignore: 'species' is the label, which is no feature. Leave it out.",
         "transform.categories: 'year' is also in transform.ignore. Name it in one of the two.",
-        "transform.categories: column 'bill_length_mm' has the type FLOAT. Expected INT (BYTES always are categories). Leave it "
-        "out, or cast the column (data.cast).",
+        "transform.categories: column 'bill_length_mm' has the type FLOAT. Expected INT (BYTES always are categories). Leave "
+        "it out, or cast the column (data.cast).",
     ]
     everything = ["island", "bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g", "sex", "year"]
     with pytest.raises(RecipeError) as nothing:
