@@ -100,7 +100,7 @@ class BoostedTrees(Recipe):
         settings = {
             "growing_strategy": growing_strategy,
             "shrinkage": shrinkage,
-            "max_depth": hp.Int("max_depth", min(2, params.max_depth), max(10, params.max_depth), default=params.max_depth),
+            "max_depth": hp.Int("max_depth", 2, max(10, params.max_depth), default=params.max_depth),
             "min_examples": choice("min_examples", _MIN_EXAMPLES, params.min_examples),
             "subsample": choice("subsample", _SHARES, params.subsample),
             "feature_share": choice("feature_share", _SHARES, params.feature_share),

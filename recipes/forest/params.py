@@ -36,7 +36,7 @@ class ModelParams(ForestParams):
     task: Literal["classification", "regression"] | None = Field(
         default=None, description="None: classification of a label whose classes the schema lists, else regression."
     )
-    max_depth: Annotated[int, Field(ge=1, le=64)] = Field(default=6, description="Of a tree; the root alone has depth 1.")
+    max_depth: Annotated[int, Field(ge=2, le=64)] = Field(default=6, description="Of a tree; one split makes it 2 deep.")
     min_examples: Annotated[int, Field(ge=1)] = Field(default=5, description="Of a leaf.")
     subsample: Annotated[float, Field(gt=0.0, le=1.0)] = Field(default=1.0, description="Share of the examples of each tree.")
     feature_share: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
