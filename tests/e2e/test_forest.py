@@ -57,8 +57,7 @@ def test_what_the_terminal_and_mlflow_are_told(credit: Path) -> None:
         told = outcome(job, {key: job.artifact(key) for key in ("model", "model_run")})
     number = r"[+-]?\d\.\d{4}"
     interval = rf"{number} \[{number}, {number}\]"
-    assert re.fullmatch(
-        rf"auc on eval \(155 examples\): forest {interval}, linear model {interval}; the forest is .*: {interval}", told.lines[2]
-    )
+    line = rf"auc on eval \(155 examples\): forest {interval}, linear model {interval}; the forest is .*: {interval}"
+    assert re.fullmatch(line, told.lines[2])
     assert set(told.figures) == {f"curves/{name}.png" for name in ("loss", "auc", "aucpr", "accuracy")}
     assert job.artifact("model_run") / "description" in {credit / path for path in told.files}

@@ -60,6 +60,6 @@ def test_several_replicas_are_refused() -> None:
     with pytest.raises(UserError) as refused:
         apply_options(uncompiled(), {**PLAIN, "strategy": "mirrored"}, strategy)
     assert str(refused.value) == (
-        "train.strategy: mirrored with 2 replicas. The recipe's model has no gradients, and does not learn on several devices. "
-        "Set strategy to default."
+        "train.strategy: mirrored with 2 replicas. The recipe's model has no gradients, and does not learn on several "
+        "devices. Set strategy to default."
     )
