@@ -165,7 +165,10 @@ class Recipe(keras_tuner.HyperModel, abc.ABC):
 
     @abc.abstractmethod
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """A compiled model from a dict of transformed features. `hp` holds defaults where nothing was tuned."""
+        """A compiled model from a dict of transformed features. `hp` holds defaults where nothing was tuned.
+
+        One that is not compiled learns by the recipe's `fit` alone, without an optimizer, as a forest does.
+        """
 
     def set_features(self, feature_spec: Mapping[str, Any], transform_output: Any) -> None:
         """Tells the recipe what the transform produced, before `build`.
@@ -210,6 +213,8 @@ class Recipe(keras_tuner.HyperModel, abc.ABC):
 
     def describe(self, model: keras.Model, folder: Path, examples: tf.data.Dataset) -> None:
         """Writes what a person may want to see of the trained model as files into `folder`; they go to its MLflow run.
+
+        The lines of `told.txt`, if it is among them, are also shown on the terminal.
 
         Args:
             model: The trained model.

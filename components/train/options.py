@@ -47,6 +47,9 @@ def apply_options(model: keras.Model, settings: Mapping[str, Any], strategy: tf.
     Raises: UserError for what can't be done with several replicas, or with this model.
     """
     num_replicas = strategy.num_replicas_in_sync
+    if fits_itself(model):
+        _check_nothing_is_asked(settings, num_replicas)
+        return
     if num_replicas > 1:
         _check(model, settings, num_replicas)
     # Keras' optimizers clip before the gradients of the replicas are summed, and take a row of an embedding that a batch has
@@ -77,6 +80,27 @@ def apply_options(model: keras.Model, settings: Mapping[str, Any], strategy: tf.
     if not loop.has_own_step(model) and (num_replicas > 1 or clip_norm is not None):
         loop.use_whole_batches(model, clip_norm)
     model.fit = functools.partial(_fit, model, strategy, model.fit)
+
+
+def fits_itself(model: keras.Model) -> bool:
+    """Whether the recipe fits the model without Keras, as a forest: it is not compiled, and has no optimizer."""
+    return not model.compiled
+
+
+def _check_nothing_is_asked(settings: Mapping[str, Any], num_replicas: int) -> None:
+    if num_replicas > 1:
+        raise UserError(
+            f"train.strategy: {settings['strategy']} with {num_replicas} replicas. The recipe's model has no gradients, and "
+            "does not learn on several devices. Set strategy to default."
+        )
+    nothing = {"loop": "fit", "mixed_precision": "none", "accumulate_steps": 1, "clip_norm": None}
+    asked = [key for key, value in nothing.items() if settings[key] != value]
+    asked += ["jit_compile"] if settings["jit_compile"] is True else []
+    if asked:
+        raise UserError(
+            f"train.{asked[0]}: {str(settings[asked[0]]).lower()}. The recipe's model learns without an optimizer, and the "
+            f"key means nothing to it. Remove {asked[0]}."
+        )
 
 
 def _fit(model: keras.Model, strategy: tf.distribute.Strategy, fit: Any, x: tf.data.Dataset, **kwargs: Any) -> Any:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 HISTORY_FILE = "history.json"
 SUMMARY_FILE = "model.txt"
 DESCRIPTION_FOLDER = "description"
+TOLD_FILE = "told.txt"
+"""In it, what the recipe has to tell on the terminal."""
 
 
 def run_fn(fn_args: FnArgs) -> None:

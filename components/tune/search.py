@@ -132,7 +132,8 @@ class Search(keras_tuner.Tuner):
         keras.utils.set_random_seed(self._seed)
         model = super()._build_hypermodel(hp)
         if "tuner/trial_id" in hp.values:
-            model.optimizer.build(model.trainable_variables)  # its state is taken up as well
+            if model.compiled:
+                model.optimizer.build(model.trainable_variables)  # its state is taken up as well
             model.load_weights(self._get_checkpoint_fname(hp.values["tuner/trial_id"]))
         return model
 
