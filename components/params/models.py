@@ -140,7 +140,7 @@ class SequenceParams(Params):
 
 
 class DataParams(Params):
-    """What ingest reads and how. Columns are renamed, then cast, then derived, then dropped.
+    """What ingest reads and how. Columns are renamed, then cast, then derived, then dropped; then records are thinned out.
 
     The formats: `csv`; `jsonl`, one JSON object a line, whose keys are the columns; `parquet`; `npz`, NumPy arrays of one
     dimension and equal length, each a column. Where the file has types they are taken; the text of a CSV, and the numbers of
@@ -169,6 +169,9 @@ class DataParams(Params):
     cast: dict[Name, Literal["integer", "number", "string"]] = {}
     derive: dict[Name, Name] = Field(default={}, description="New column: expression over the columns.")
     drop: list[Name] = []
+    thin: dict[Name, Fraction] = Field(
+        default={}, description="Condition over the columns: the fraction that is kept of the records for which it is true."
+    )
     label: Name | None = Field(description="Column to learn; null where records teach by themselves.")
     split: Split = HashSplit()
     on_bad_record: Literal["fail", "quarantine"] = "fail"
@@ -330,7 +333,15 @@ class TrainParams(Params):
         default=None, description="None: the tuned value, or the recipe's default."
     )
     early_stopping: EarlyStopping | None = EarlyStopping()
-    class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(gt=0.0)]] = "none"
+    class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(gt=0.0)]] = Field(
+        default="none", description="How much an example of each class counts in the loss; classes left out count 1."
+    )
+    oversample: Literal["none", "balanced"] | dict[str, Annotated[float, Field(gt=0.0)]] = Field(
+        default="none", description="How often an example of each class is drawn; classes left out count 1."
+    )
+    initial_bias: Literal["frequencies", "zero"] = Field(
+        default="frequencies", description="What a classifier answers before it has learned: the classes' frequencies, or nothing."
+    )
     strategy: Literal["default", "one_device", "mirrored", "tpu"] = Field(
         default="default", description="Where it trains; batch_size and learning_rate are those of all replicas together."
     )
@@ -351,6 +362,16 @@ class TrainParams(Params):
     deterministic: bool = Field(
         default=True, validate_default=True, description="The same seed gives the same bits; may cost time on GPUs."
     )
+
+    @field_validator("oversample")
+    @classmethod
+    def _not_with_weights(cls, value: Any, info: ValidationInfo) -> Any:
+        if value != "none" and info.data.get("class_weights", "none") != "none":
+            raise ValueError(
+                "train.class_weights makes rare classes count already, and both together would count them twice; set one of the "
+                "two to none"
+            )
+        return value
 
     @field_validator("deterministic")
     @classmethod
@@ -383,11 +404,21 @@ class Threshold(Params):
         return self
 
 
+class Costs(Params):
+    """What each kind of mistake costs, in any unit; right answers cost nothing."""
+
+    false_positive: Annotated[float, Field(gt=0.0)] = 1.0
+    false_negative: Annotated[float, Field(gt=0.0)] = 1.0
+
+
 class EvaluateParams(Params):
     """How the model is judged on the test split."""
 
     slices: list[list[Name]] = Field(default=[], description="Lists of raw columns; one slice a combination of values.")
-    thresholds: dict[Name, Threshold] = {}
+    thresholds: dict[Name, Threshold] = Field(default={}, description="Of metrics, for the model to be promoted.")
+    costs: Costs | None = Field(
+        default=None, description="Of two classes: chooses on eval the score from which on an example is called positive."
+    )
     beat_champion_by: float = Field(default=0.0, description="Of the key metric, in its own units.")
     num_resamples: Annotated[int, Field(ge=100, le=100_000)] = Field(default=1000, description="Bootstrap resamples.")
     confidence: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95

@@ -31,6 +31,7 @@ DIGEST = "tensorline.digest"
 _VERDICT = "tensorline.verdict"
 _REASON = "tensorline.reason"
 _METRICS = "tensorline.metrics"
+_THRESHOLD = "tensorline.decision_threshold"
 _MAX_TAG_CHARS = 100_000
 _MODEL_URI = "models:/"
 
@@ -165,6 +166,8 @@ def register_candidate(store: Store, candidate: Candidate) -> Registration:
             _REASON: cut(redact(reason), _MAX_TAG_CHARS),
             _METRICS: json.dumps(dict(candidate.metrics), sort_keys=True),
         }
+        if (threshold := candidate.metrics.get("decision_threshold")) is not None:
+            tags[_THRESHOLD] = f"{threshold:g}"
         if version is None:
             version = _create_version(store, candidate, tags)
         else:
