@@ -23,8 +23,11 @@ from components.params.models import Costs
 if TYPE_CHECKING:
     import pandas as pd
 
-MAX_POINTS = 500
-"""Of the curve."""
+LEAST_SHOWN = 1e-4
+"""Of the curve, which is full of steps near 0 and 1, where most scores lie: half of its points are evenly spaced on the scale of
+the log odds, from here to as near to 1."""
+_NUM_POINTS = 201
+"""Of each half."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,7 @@ class Choice:
         decision: The threshold, and the costs that it was chosen by.
         num_examples: Of the eval split.
         num_positives: Among these.
-        curve: What an example of eval costs, by threshold: columns threshold, cost; both ends of each range of thresholds that
-            cost the same.
+        curve: What an example of eval costs, at some thresholds, that of the decision among them: columns threshold, cost.
     """
 
     decision: Decision
@@ -66,9 +68,12 @@ def choose(labels: NDArray, scores: NDArray, costs: Costs) -> Choice:
     total = costs.false_negative * missed + costs.false_positive * (len(labels) - positive.sum() - spared)
     best = total == total.min()
     threshold = _nearest(costs.false_positive / (costs.false_positive + costs.false_negative), low[best], high[best])
-    curve = pd.DataFrame({"threshold": np.stack([low, high], axis=1).ravel(), "cost": np.repeat(total / len(labels), 2)})
+    end = np.log(1 / LEAST_SHOWN - 1)
+    log_odds = np.linspace(-end, end, _NUM_POINTS)
+    shown = np.unique([threshold, *np.linspace(0.0, 1.0, _NUM_POINTS), *(1 / (1 + np.exp(-log_odds))).round(9)])
+    curve = pd.DataFrame({"threshold": shown, "cost": total[np.searchsorted(distinct, shown)] / len(labels)})
     decision = Decision(costs.false_positive, costs.false_negative, threshold)
-    return Choice(decision, len(labels), int(positive.sum()), _thinned(curve, threshold))
+    return Choice(decision, len(labels), int(positive.sum()), curve)
 
 
 def _nearest(wanted: float, low: NDArray, high: NDArray) -> float:
@@ -81,14 +86,7 @@ def _nearest(wanted: float, low: NDArray, high: NDArray) -> float:
     if low[nearest] < wanted <= high[nearest]:
         return float(wanted)
     middle = (low[nearest] + high[nearest]) / 2
-    rounded = float(f"{middle:.4g}")  # one can be told to others
-    return rounded if low[nearest] < rounded <= high[nearest] else float(middle)
+    # A short number can be told to others. Above a score of 1 there is no room for a middle.
+    numbers = (float(f"{middle:.4g}"), float(middle), float(high[nearest]))
+    return next(number for number in numbers if low[nearest] < number <= high[nearest])
 
-
-def _thinned(curve: pd.DataFrame, threshold: float) -> pd.DataFrame:
-    """At most `MAX_POINTS` of the corners, evenly among them; those beside the threshold stay."""
-    if len(curve) <= MAX_POINTS:
-        return curve
-    rows = np.linspace(0, len(curve) - 1, MAX_POINTS - 2).round().astype(int)
-    beside = int(np.searchsorted(curve["threshold"], threshold))
-    return curve.iloc[np.unique([*rows, max(0, beside - 1), min(beside, len(curve) - 1)])].reset_index(drop=True)

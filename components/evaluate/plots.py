@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from components.evaluate.curves import confusion_matrix
-from components.evaluate.decision import Choice
+from components.evaluate.decision import LEAST_SHOWN, Choice
 from components.evaluate.measure import Measurement
 from components.evaluate.metrics import Metric
 from components.evaluate.model_info import ModelInfo
@@ -28,8 +28,6 @@ _GREY = "#718096"
 _MAX_BARS = 30
 _MAX_CLASSES = 30
 _MAX_LETTERS = 32
-_LEAST_SHOWN = 1e-4
-"""Thresholds nearer to 0 or 1 are drawn here."""
 
 
 def draw(
@@ -170,14 +168,16 @@ def _wilson(fraction: Any, count: Any) -> tuple[Any, Any]:
 def _costs(table: pd.DataFrame, choice: Choice) -> Figure:
     decision = choice.decision
     figure, axes = _axes("Cost by threshold, on the eval split", "Threshold", "Cost an example")
-    # The curve is full of steps near 0 and 1, where most scores lie: the logit scale shows both.
-    thresholds = np.clip(table["threshold"].to_numpy(), _LEAST_SHOWN, 1 - _LEAST_SHOWN)
-    axes.plot(thresholds, table["cost"], color=_BLUE)
+    inside = table[(table["threshold"] >= LEAST_SHOWN) & (table["threshold"] <= 1 - LEAST_SHOWN)]
+    axes.plot(inside["threshold"], inside["cost"], color=_BLUE, drawstyle="steps-pre")
     axes.set_xscale("logit")
     axes.set_yscale("symlog", linthresh=1.0 / choice.num_examples)
     axes.set_ylim(bottom=0)
+    ticks = [LEAST_SHOWN, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 1 - LEAST_SHOWN]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_xticks([], minor=True)
     axes.axvline(0.5, color=_GREY, linestyle=":", label="0.5")
-    shown = min(max(decision.threshold, _LEAST_SHOWN), 1 - _LEAST_SHOWN)
+    shown = min(max(decision.threshold, LEAST_SHOWN), 1 - LEAST_SHOWN)
     axes.axvline(shown, color=_ORANGE, label=f"chosen: {decision.threshold:.4g}")
     axes.legend(frameon=False)
     return figure
