@@ -89,4 +89,3 @@ def _nearest(wanted: float, low: NDArray, high: NDArray) -> float:
     # A short number can be told to others. Above a score of 1 there is no room for a middle.
     numbers = (float(f"{middle:.4g}"), float(middle), float(high[nearest]))
     return next(number for number in numbers if low[nearest] < number <= high[nearest])
-

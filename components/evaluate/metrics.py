@@ -163,9 +163,7 @@ def _cost(decision: Decision, called: Called) -> Callable[[NDArray, NDArray], Es
     return make
 
 
-def _confusion_ratio(
-    numerator: str, denominator: str, called: Called = likelier
-) -> Callable[[NDArray, NDArray], Estimator]:
+def _confusion_ratio(numerator: str, denominator: str, called: Called = likelier) -> Callable[[NDArray, NDArray], Estimator]:
     """A ratio of sums over the examples' memberships, written with `label`, `predicted`, `both`, `sum` and `twice`."""
 
     def make(labels: NDArray, scores: NDArray) -> Estimator:

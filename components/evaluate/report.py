@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from components.evaluate.decision import Choice
 from components.evaluate.example_plots import example_grid, shown_probability
 from components.evaluate.examples import ExampleGroups, example_table
 from components.evaluate.measure import Measurement
-from components.evaluate.decision import Choice
 from components.evaluate.metrics import Decision, Metric, metrics_of
 from components.evaluate.model_info import ModelInfo
 from components.evaluate.plots import draw, save

@@ -340,7 +340,8 @@ class TrainParams(Params):
         default="none", description="How often an example of each class is drawn; classes left out count 1."
     )
     initial_bias: Literal["frequencies", "zero"] = Field(
-        default="frequencies", description="What a classifier answers before it has learned: the classes' frequencies, or nothing."
+        default="frequencies",
+        description="What a classifier answers before it has learned: the classes' frequencies, or nothing.",
     )
     strategy: Literal["default", "one_device", "mirrored", "tpu"] = Field(
         default="default", description="Where it trains; batch_size and learning_rate are those of all replicas together."

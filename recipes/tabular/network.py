@@ -100,9 +100,7 @@ class Network:
             numbers = self._numbers
             together = keras.layers.Concatenate(name="numbers")(numbers) if len(numbers) > 1 else numbers[0]
             bias = self._bias if self._params.kind == "linear" else "zeros"  # beside the deep part, that one's
-            linear = keras.layers.Dense(
-                self._num_outputs, kernel_initializer="zeros", bias_initializer=bias, name="linear"
-            )
+            linear = keras.layers.Dense(self._num_outputs, kernel_initializer="zeros", bias_initializer=bias, name="linear")
             parts.append(linear(together))
         for name, size in self._num_ids.items():
             weights = keras.layers.Embedding(size, self._num_outputs, embeddings_initializer="zeros", name=f"{name}_weights")

@@ -146,9 +146,7 @@ class Network:
             hidden = self._dropout(f"hidden_{layer}_dropout", dropout)(hidden)
             hidden = keras.layers.Dense(units, "relu", kernel_initializer=self._glorot(), name=f"hidden_{layer}")(hidden)
         hidden = self._dropout("dropout", dropout)(hidden)
-        last = keras.layers.Dense(
-            num_outputs, kernel_initializer=self._glorot(), bias_initializer=self._bias, name="logits"
-        )
+        last = keras.layers.Dense(num_outputs, kernel_initializer=self._glorot(), bias_initializer=self._bias, name="logits")
         return last(hidden)
 
     def _dropout_rate(self) -> float:

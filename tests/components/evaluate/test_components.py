@@ -296,16 +296,16 @@ def test_every_metric_has_its_interval(evaluated):
 
 @pytest.fixture(scope="session")
 def costly(binary, evaluate, write_examples, tmp_path_factory) -> SimpleNamespace:
-    """The binary model, where a false negative costs ten times as much."""
+    """The binary model, where a false positive costs three times as much."""
     folder = tmp_path_factory.mktemp("costly")
     on_eval, test = binary.test[:700], binary.test[700:].reset_index(drop=True)
     write_examples(folder / "examples", on_eval, "eval")
     write_examples(folder / "examples", test)
     case = dataclasses.replace(binary, examples=folder / "examples", test=test)
     content = {
-        "costs": {"false_positive": 1.0, "false_negative": 10.0},
+        "costs": {"false_positive": 3.0, "false_negative": 1.0},
         "slices": [["payment_type"]],
-        "thresholds": {"cost": {"max": 0.01}, "recall_at_threshold": {"min": 0.5}, "recall": {"min": 0.5}},
+        "thresholds": {"cost": {"max": 0.01}, "precision_at_threshold": {"min": 0.8}, "recall": {"min": 0.5}},
     }
     result = evaluate(folder, case, EvaluateParams.model_validate(content))
     return SimpleNamespace(case=case, on_eval=dataclasses.replace(binary, test=on_eval), **vars(result))
@@ -314,7 +314,7 @@ def costly(binary, evaluate, write_examples, tmp_path_factory) -> SimpleNamespac
 def test_the_threshold_is_chosen_on_eval_and_measured_on_test(costly):
     def cost(case, threshold) -> float:
         called, positive = 1 / (1 + np.exp(-case.logits().ravel())) >= threshold, case.labels() == 1
-        return float(np.mean(called & ~positive) + 10 * np.mean(positive & ~called))
+        return float(3 * np.mean(called & ~positive) + np.mean(positive & ~called))
 
     metrics, threshold = costly.metrics, costly.metrics["decision_threshold"]
     least = min(cost(costly.on_eval, each) for each in np.linspace(0, 1, 1001))
@@ -322,7 +322,7 @@ def test_the_threshold_is_chosen_on_eval_and_measured_on_test(costly):
     assert metrics["cost"] == pytest.approx(cost(costly.case, threshold))
     assert metrics["cost_at_half"] == pytest.approx(cost(costly.case, 0.5))
     assert metrics["cost"] < metrics["cost_at_half"]
-    assert metrics["recall_at_threshold"] > metrics["recall"]
+    assert metrics["precision_at_threshold"] > metrics["precision"]
     table = pd.read_parquet(costly.report / "predictions.parquet")
     assert (table["decision"] == np.where(table["score"] >= threshold, "1", "0")).all()
     assert (table["prediction"] == np.where(table["score"] > 0.5, "1", "0")).all()
@@ -334,7 +334,9 @@ def test_the_threshold_is_chosen_on_eval_and_measured_on_test(costly):
 
 
 def test_the_gate_and_the_report_know_the_cost(costly):
-    assert costly.verdict["failures"] == [f"cost {costly.metrics['cost']:.4f} is more than 0.01 (evaluate.thresholds.cost.max)"]
+    assert costly.verdict["failures"] == [
+        f"cost {costly.metrics['cost']:.4f} is more than 0.01 (evaluate.thresholds.cost.max)"
+    ]
     assert costly.verdict["blessed"] is True  # TFMA judges recall alone, at 0.5, where it agrees
     names = {path.name for path in costly.report.iterdir()}
     assert names == COMMON | FILES["binary"] | {"costs.csv", "costs.png", "confusion_at_threshold.png", "decisions.csv"}

@@ -63,9 +63,7 @@ def test_the_curve_tells_the_cost_at_its_thresholds() -> None:
     curve = choose(LABELS, SCORES, costs(1.0, 10.0)).curve
     assert curve["threshold"].is_monotonic_increasing
     assert (curve["threshold"].iloc[0], curve["threshold"].iloc[-1]) == (0.0, 1.0)
-    expected = [
-        np.mean(np.where(SCORES >= threshold, LABELS == 0, 10.0 * (LABELS == 1))) for threshold in curve["threshold"]
-    ]
+    expected = [np.mean(np.where(threshold <= SCORES, LABELS == 0, 10.0 * (LABELS == 1))) for threshold in curve["threshold"]]
     assert curve["cost"].tolist() == pytest.approx(expected)
 
 

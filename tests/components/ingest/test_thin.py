@@ -38,7 +38,7 @@ def test_what_is_kept_is_chosen_by_the_records_and_the_rest_is_counted(tmp_path,
 
 
 def write(rows: int = 400) -> None:
-    lines = [f"{number},{number % 4},{'train eval test'.split()[number % 3]}" for number in range(rows)]
+    lines = [f"{number},{number % 4},{['train', 'eval', 'test'][number % 3]}" for number in range(rows)]
     Path("x.csv").write_text("x,kind,part\n" + "\n".join(lines) + "\n")
 
 
@@ -68,7 +68,10 @@ def test_bad_records_are_rejects_and_not_thinned(folder):
 @pytest.mark.parametrize(
     ("condition", "message"),
     [
-        ("kind + 1", "data.thin: 'kind + 1' gives integer, which is no condition. Compare with a value, as in 'kind + 1 == 1'."),
+        (
+            "kind + 1",
+            "data.thin: 'kind + 1' gives integer, which is no condition. Compare with a value, as in 'kind + 1 == 1'.",
+        ),
         ("knd == 1", "data.thin: no column 'knd', at character 1 of 'knd == 1'. Did you mean 'kind'?"),
         ("kind = 1", "data.thin: cannot read '=', at character 6 of 'kind = 1'. Compare with '=='."),
         (

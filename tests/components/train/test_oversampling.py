@@ -94,9 +94,7 @@ def test_a_class_that_there_is_not(fn_args: Callable[..., SimpleNamespace]) -> N
 
     with pytest.raises(UserError) as raised:
         prepare(fn_args(train={"oversample": {"Emperor": 2.0}}))
-    assert str(raised.value) == (
-        "train.oversample: no class is named 'Emperor'. The classes are: Adelie, Chinstrap, Gentoo."
-    )
+    assert str(raised.value) == ("train.oversample: no class is named 'Emperor'. The classes are: Adelie, Chinstrap, Gentoo.")
 
 
 @pytest.mark.parametrize(
