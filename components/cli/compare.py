@@ -1,7 +1,7 @@
 """`tensorline compare NAME NAME…`: the reports of several pipelines side by side.
 
-As the tutorial "Classification on imbalanced data" compares baseline, class weights and oversampling. Reads the stages' files; only
-how long the training took is asked of MLflow, where its run is still known.
+As the TensorFlow tutorial "Classification on imbalanced data" compares baseline, class weights and oversampling. Reads the
+stages' files; only how long the training took is asked of MLflow, where its run is still known.
 """
 
 from __future__ import annotations
@@ -149,8 +149,7 @@ def _json(path: Path, root: Path, name: str) -> dict[str, Any]:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(
-            f"{path.relative_to(root)}: no such file. Expected '{name}' to be trained and evaluated; its pipeline must stand in "
-            f"params.yaml, and then: dvc repro evaluate@{name}"
+            f"{path.relative_to(root)}: no such file. Expected '{name}' to be trained and evaluated: dvc repro evaluate@{name}"
         ) from None
     return content
 

@@ -1,12 +1,12 @@
 """The decision threshold: from which score on an example is called positive, where mistakes have their costs.
 
-After the TensorFlow tutorial "Classification on imbalanced data" (structured_data/imbalanced_data), which leaves the choice to its
-reader. The threshold is chosen on the eval split; what it costs is told of the test split, which had no say in it.
+After the TensorFlow tutorial "Classification on imbalanced data" (structured_data/imbalanced_data), which leaves the choice to
+its reader. The threshold is chosen on the eval split; what it costs is told of the test split, which had no say in it.
 
 A model whose scores are true probabilities costs least at t* = cost of a false positive / sum of both costs (Elkan 2001, "The
-Foundations of Cost-Sensitive Learning"). Scores seldom are, least of all those of a model that was trained with class weights or
-oversampling, so the threshold is one that did cost least on eval. Often a whole range of thresholds does: then t* itself, if
-it lies within, else the middle of the range that comes nearest to it.
+Foundations of Cost-Sensitive Learning"). Scores seldom are, least of all those of a model that was trained with class weights
+or oversampling, so the threshold is one that did cost least on eval. Often a whole range of thresholds does: then t* itself,
+if it lies within, else the middle of the range that comes nearest to it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEAST_SHOWN = 1e-4
-"""Of the curve, which is full of steps near 0 and 1, where most scores lie: half of its points are evenly spaced on the scale of
-the log odds, from here to as near to 1."""
+"""Of the curve, which is full of steps near 0 and 1, where most scores lie: half of its points are evenly spaced on the scale
+of the log odds, from here to as near to 1."""
 _NUM_POINTS = 201
 """Of each half."""
 

@@ -64,8 +64,8 @@ def split_by_hash(values: Sequence[pa.Array], split: HashSplit) -> np.ndarray:
 def hash_fractions(values: Sequence[pa.Array], stream: int) -> np.ndarray:
     """A number in [0, 1) for each record, as if at random, by the text of `values`, one binary column each.
 
-    The hash is zlib's CRC-32 of the joined text, mixed as SplitMix64 does it (Steele et al. 2014): both are defined to the bit,
-    whatever the machine and the versions. A missing value counts as empty.
+    The hash is zlib's CRC-32 of the joined text, mixed as SplitMix64 does it (Steele et al. 2014): both are defined to the
+    bit, whatever the machine and the versions. A missing value counts as empty.
 
     Args:
         values: One or more.

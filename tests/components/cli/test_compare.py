@@ -83,8 +83,8 @@ def test_markdown(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_pipeline_that_was_not_evaluated(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "penguins", "mpg"]) == 2
     assert capsys.readouterr().err == (
-        "tensorline: artifacts/mpg/report/metrics.json: no such file. Expected 'mpg' to be trained and evaluated; its "
-        "pipeline must stand in params.yaml, and then: dvc repro evaluate@mpg\n"
+        "tensorline: artifacts/mpg/report/metrics.json: no such file. Expected 'mpg' to be trained and evaluated: "
+        "dvc repro evaluate@mpg\n"
     )
 
 
