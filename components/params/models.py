@@ -341,7 +341,7 @@ class TrainParams(Params):
     )
     initial_bias: Literal["frequencies", "zero"] = Field(
         default="frequencies",
-        description="What a classifier answers before it has learned: the classes' frequencies, or nothing.",
+        description="What a classifier answers at first: the classes' frequencies, or all the same.",
     )
     strategy: Literal["default", "one_device", "mirrored", "tpu"] = Field(
         default="default", description="Where it trains; batch_size and learning_rate are those of all replicas together."
@@ -369,8 +369,8 @@ class TrainParams(Params):
     def _not_with_weights(cls, value: Any, info: ValidationInfo) -> Any:
         if value != "none" and info.data.get("class_weights", "none") != "none":
             raise ValueError(
-                "train.class_weights makes rare classes count already, and both together would count them twice; set one of the "
-                "two to none"
+                "train.class_weights makes rare classes count already, and both together would count them twice; set one of "
+                "the two to none"
             )
         return value
 

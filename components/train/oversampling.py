@@ -1,12 +1,12 @@
 """Draws examples of rare classes more often: `train.oversample`.
 
 After the TensorFlow tutorial "Classification on imbalanced data" (structured_data/imbalanced_data, "Oversampling"). There, as
-here, each class is a data set of its own, shuffled and repeated, and `sample_from_datasets` draws from them at random. To draw an
-example w times as often does to the loss, on average, what a class weight of w does; but a batch then holds many examples of
-the rare class, rather than a few heavy ones or none, so that the gradient is steadier.
+here, each class is a data set of its own, shuffled and repeated, and `sample_from_datasets` draws from them at random. To draw
+an example w times as often does to the loss, on average, what a class weight of w does; but a batch then holds many examples
+of the rare class, rather than a few heavy ones or none, so that the gradient is steadier.
 
-An epoch has no natural end. It is as long as the tutorial has it (`resampled_steps_per_epoch`): as many examples as it takes, on
-average, to see once each example of the class that is drawn least often. With two balanced classes that is twice the
+An epoch has no natural end. It is as long as the tutorial has it (`resampled_steps_per_epoch`): as many examples as it takes,
+on average, to see once each example of the class that is drawn least often. With two balanced classes that is twice the
 frequent one. In the meantime those of the rare class come back many times, each pass in another order.
 """
 

@@ -348,8 +348,8 @@ def test_the_gate_and_the_report_know_the_cost(costly):
 def test_costs_are_of_two_classes(multiclass, run_component, tmp_path):
     inputs = {"examples": multiclass.examples, "model": multiclass.model, "schema": multiclass.schema}
     message = (
-        "evaluate.costs: the costs of false positives and false negatives choose a threshold between two classes, and this is a "
-        "multiclass model. Remove the key."
+        "evaluate.costs: the costs of false positives and false negatives choose a threshold between two classes, and this is "
+        "a multiclass model. Remove the key."
     )
     with pytest.raises(ParamsError, match=f"^{re.escape(message)}$"):
         run_component(Evaluator, tmp_path, inputs, params=EvaluateParams.model_validate({"costs": {}}))

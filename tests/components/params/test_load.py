@@ -93,8 +93,8 @@ BAD_PARAMS = [
     (
         "epochs: 10",
         "class_weights: balanced, oversample: {a: 2.0}",
-        "train.oversample: train.class_weights makes rare classes count already, and both together would count them twice; set "
-        "one of the two to none",
+        "train.oversample: train.class_weights makes rare classes count already, and both together would count them twice; "
+        "set one of the two to none",
     ),
     ("label: big_tipper", "label: big_tipper\n  thin: {fare > 1: 1.5}", "data.thin.fare > 1: expected a number <= 1, got 1.5"),
     (
