@@ -14,7 +14,6 @@ from components.evaluate.predictions import Predictions
 from components.evaluate.slices import Slice
 from components.params.models import EvaluateParams
 
-
 MAX_EXAMPLES = 25_000
 """Of more, intervals are narrow, and those of all metrics would take minutes."""
 
@@ -48,8 +47,8 @@ class Measurement:
         values: Metric name → value; None where undefined.
         low, high: Bootstrap interval of the key metric; None where undefined.
         champion: Only overall, and only if there is one.
-        intervals: Metric name → bootstrap interval, of those metrics that have one: overall of every metric (see `measure`), of
-            a slice of the key metric.
+        intervals: Metric name → bootstrap interval, of those metrics that have one: overall of every metric (see `measure`),
+            of a slice of the key metric.
     """
 
     num_examples: int
@@ -77,7 +76,7 @@ def key_metric_of(model: ModelInfo) -> Metric:
 def measure(
     model: ModelInfo, predictions: Predictions, params: EvaluateParams, seed: int, decision: Decision | None = None
 ) -> Measurement:
-    """All examples, without a champion; every metric with its interval, but of more than `MAX_EXAMPLES` only the key metric."""
+    """All examples, without a champion; every metric with its interval, of more than `MAX_EXAMPLES` only the key metric."""
     metrics = metrics_of(model, decision)
     with_interval = list(metrics) if len(predictions.labels) <= MAX_EXAMPLES else [key_metric_of(model).name]
     return _measure(model, predictions, metrics, with_interval, params, (seed,))
