@@ -109,6 +109,8 @@ class Recipe(keras_tuner.HyperModel, abc.ABC):
     objective: str
     """Default of tune.objective and train.early_stopping.monitor, as `val_auc`; its direction is `objective_direction`."""
     objective_direction: Literal["min", "max"]
+    class_counts: Sequence[float] = ()
+    """How much each class counts in the loss: its training examples, weighted; empty where nobody told."""
 
     def __init__(self, task: Task) -> None:
         super().__init__()
@@ -179,6 +181,10 @@ class Recipe(keras_tuner.HyperModel, abc.ABC):
         """
         self.feature_spec = dict(feature_spec)
         self.transform_output = transform_output
+
+    def set_class_counts(self, counts: Sequence[float]) -> None:
+        """Tells a classifier, before `build`, what it may start from; see `class_counts`."""
+        self.class_counts = tuple(counts)
 
     @abc.abstractmethod
     def outputs(self, predictions: tf.Tensor) -> dict[str, tf.Tensor]:

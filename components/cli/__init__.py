@@ -17,6 +17,7 @@ from components.environment import prepare
 from components.errors import TensorlineError, UserError
 
 COMMANDS = {
+    "compare": "Prints the metrics of several pipelines side by side.",
     "doctor": "Checks the machine and the repository, and names the fix for each failure.",
     "history": "Shows which version was champion, from when to when.",
     "ingest-check": "Tells what raw data hold, before any pipeline exists, and what would be rejected.",

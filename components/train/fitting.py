@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,7 @@ class Fitting:
         make_train: Makes the training split anew. A data set that was iterated over goes on shuffling where it stopped; a new
             one begins with the order of the first epoch.
         label_counts: Training examples of each class; empty where there are no classes.
+        class_factors: Class id → how much an example counts, by train.class_weights or train.oversample; None: all alike.
     """
 
     recipe: Any
@@ -42,9 +43,19 @@ class Fitting:
     make_train: Callable[[], tf.data.Dataset]
     eval: tf.data.Dataset
     label_counts: list[int]
-    class_weight: dict[int, float] | None
+    class_factors: dict[int, float] | None
     config: dict[str, Any]
     strategy: tf.distribute.Strategy
+
+    @property
+    def class_weight(self) -> dict[int, float] | None:
+        """Class id → weight in the loss, as Keras takes it; None where none are asked for."""
+        return None if self.config["train"]["class_weights"] == "none" else self.class_factors
+
+    @property
+    def class_counts(self) -> list[float]:
+        """How much each class counts in the loss: its training examples, weighted. Empty where there are no classes."""
+        return weighted(self.label_counts, self.class_factors)
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """The recipe's model, which trains as the section `train` says.
@@ -126,16 +137,28 @@ def prepare(fn_args: FnArgs) -> Fitting:
     if recipe.class_names:
         labels = make_dataset(train_files, {LABEL_KEY: spec[LABEL_KEY]}, LABEL_KEY, 8192).map(lambda features, label: label)
         label_counts = count_labels(labels, len(recipe.class_names))
+    settings, names = config["train"], recipe.class_names
+    weights = class_weights(settings["class_weights"], names, label_counts)
+    factors = class_weights(settings["oversample"], names, label_counts, "train.oversample")
+    if settings["initial_bias"] == "frequencies":
+        recipe.set_class_counts(weighted(label_counts, weights or factors))
     return Fitting(
         recipe=recipe,
         transform_output=transform_output,
-        make_train=partial(make_dataset, train_files, spec, label, batch_size, shuffle_seed=config["seed"]),
+        make_train=partial(
+            make_dataset, train_files, spec, label, batch_size, shuffle_seed=config["seed"], class_weights=factors
+        ),
         eval=make_dataset(eval_files, spec, label, max(batch_size, 1024)),
         label_counts=label_counts,
-        class_weight=class_weights(config["train"]["class_weights"], recipe.class_names, label_counts),
+        class_factors=weights or factors,
         config=config,
         strategy=strategy,
     )
+
+
+def weighted(counts: Sequence[int], factors: Mapping[int, float] | None) -> list[float]:
+    """Counts by class id, each times the class's factor."""
+    return [count * (1.0 if factors is None else factors[each]) for each, count in enumerate(counts)]
 
 
 class PublishProgress(keras.callbacks.Callback):

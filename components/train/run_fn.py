@@ -68,5 +68,8 @@ def run_fn(fn_args: FnArgs) -> None:
     if not any(description.iterdir()):
         description.rmdir()  # the recipe has nothing to show
     kept = early_stopping[0].best_epoch if early_stopping else None
-    judgement = judge(epochs, no_skill_loss(fitting.label_counts), kept)
+    # Keras divides by the examples, whatever their weights.
+    num_examples = None if fitting.class_weight is None else sum(fitting.label_counts)
+    no_skill = no_skill_loss(fitting.class_counts, num_examples)
+    judgement = judge(epochs, no_skill, kept, same_loss=fitting.class_factors is None)
     export(model, recipe, fitting.transform_output, fitting.config["recipe"], judgement, Path(fn_args.serving_model_dir))
