@@ -1,9 +1,9 @@
 """Draws examples of rare classes more often: `train.oversample`.
 
 After the TensorFlow tutorial "Classification on imbalanced data" (structured_data/imbalanced_data, "Oversampling"). There, as
-here, each class is a data set of its own, shuffled and repeated, and `sample_from_datasets` draws from them at random. To draw
-an example w times as often does to the loss, on average, what a class weight of w does; but a batch then holds many examples
-of the rare class, rather than a few heavy ones or none, so that the gradient is steadier.
+here, each class is a data set of its own, shuffled and repeated, and the next example is drawn from one of them at random. To
+draw an example w times as often does to the loss, on average, what a class weight of w does; but a batch then holds many
+examples of the rare class, rather than a few heavy ones or none, so that the gradient is steadier.
 
 An epoch has no natural end. It is as long as the tutorial has it (`resampled_steps_per_epoch`): as many examples as it takes,
 on average, to see once each example of the class that is drawn least often. With two balanced classes that is twice the
@@ -21,7 +21,7 @@ import tensorflow as tf
 
 _BUFFER = 100_000
 _BATCH_SIZE = 1024
-"""Labels are read so many at once."""
+"""So many labels are read, or classes drawn, at once."""
 
 
 def oversampled(
@@ -58,7 +58,12 @@ def oversampled(
         classes[each].shuffle(min(counts[each], _BUFFER), seed=seed + each, reshuffle_each_iteration=True).repeat()
         for each in present
     ]
-    mixed = tf.data.Dataset.sample_from_datasets(
-        passes, [each / sum(drawn) for each in drawn], seed=seed, rerandomize_each_iteration=True
-    )
-    return mixed.take(num_examples), num_examples
+    bounds = np.cumsum(drawn)[:-1] / sum(drawn)
+
+    def choose(random: tf.Tensor) -> tf.Tensor:
+        fractions = tf.cast(tf.bitwise.bitwise_and(random, 2**31 - 1), tf.float64) / 2.0**31
+        return tf.searchsorted(tf.constant(bounds, tf.float64), fractions, side="right", out_type=tf.int64)
+
+    # What `sample_from_datasets` does, which draws one by one, and takes ten times as long as all the rest of the pipeline.
+    choices = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(_BATCH_SIZE).map(choose).unbatch()
+    return tf.data.Dataset.choose_from_datasets(passes, choices).take(num_examples), num_examples
