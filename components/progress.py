@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+Hearer = Callable[[str], None]
 Listener = Callable[[Mapping[str, float], int, int], None]
 _listeners: list[Listener] = []
+_hearers: list[Hearer] = []
 
 
 @contextmanager
@@ -27,3 +29,19 @@ def publish(metrics: Mapping[str, float], step: int, num_steps: int) -> None:
     """Tells that step `step` of `num_steps` (both count from 1) ended with `metrics`."""
     for listener in _listeners:
         listener(metrics, step, num_steps)
+
+
+@contextmanager
+def hearing(hearer: Hearer) -> Iterator[None]:
+    """Calls `hearer(text)` for whatever is told within the block."""
+    _hearers.append(hearer)
+    try:
+        yield
+    finally:
+        _hearers.remove(hearer)
+
+
+def tell(text: str) -> None:
+    """Tells what is no metric, and whoever watches should know at once: that work begins anew, say."""
+    for hearer in _hearers:
+        hearer(text)

@@ -83,7 +83,12 @@ def run_stage(stage: str, name: str, root: Path) -> list[str]:
     from components.bridge.tracked import state_root, track
 
     job = Job.load(name, root)
-    with track(job, stage) as tracked, progress.listening(_show_progress(job, stage)), progress.listening(tracked.on_progress):
+    with (
+        track(job, stage) as tracked,
+        progress.listening(_show_progress(job, stage)),
+        progress.listening(tracked.on_progress),
+        progress.hearing(lambda text: _say(name, stage, text)),
+    ):
         folders = {key: job.artifact(key) for key in INPUTS[stage]}
         scratch = job.artifact(f".partial-{stage}")
         shutil.rmtree(scratch, ignore_errors=True)  # left by a killed stage

@@ -10,9 +10,12 @@ import keras
 import keras_tuner
 
 from components.errors import UserError
+from components.train import cluster
 from components.train.export import export
 from components.train.fitting import PublishProgress, prepare
+from components.train.launcher import launch
 from components.train.learning_curve import judge, no_skill_loss
+from components.train.strategy import is_chief
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -27,16 +30,23 @@ def run_fn(fn_args: FnArgs) -> None:
 
     Writes the SavedModel to `fn_args.serving_model_dir`, the rest of the model beside it, and history.json (epochs with
     their metrics), model.txt (the layers) and description/ (what the recipe has to show of the model) to
-    `fn_args.model_run_dir`.
+    `fn_args.model_run_dir`. With train.workers this is done by processes that it starts. Of several workers only the chief
+    writes, and publishes its progress.
 
-    Raises: UserError if train.early_stopping.monitor is no metric of the model, or as `prepare` and `Fitting.build`.
+    Raises: UserError if train.early_stopping.monitor is no metric of the model, or as `prepare`, `Fitting.build` and
+        `launch`.
     """
+    num_workers = fn_args.custom_config["train"]["workers"]
+    if num_workers is not None and cluster.from_environment() is None:
+        launch(fn_args, num_workers)
+        return
     fitting = prepare(fn_args)
+    chief = is_chief(fitting.strategy)
     recipe, settings = fitting.recipe, fitting.config["train"]
     hp = keras_tuner.HyperParameters.from_config(fn_args.hyperparameters)
     model = fitting.build(hp)
     early_stopping = fitting.early_stopping()
-    callbacks: list[keras.callbacks.Callback] = [PublishProgress(), *early_stopping]
+    callbacks: list[keras.callbacks.Callback] = [*([PublishProgress()] if chief else []), *early_stopping]
     history = recipe.fit(
         hp,
         model,
@@ -53,6 +63,8 @@ def run_fn(fn_args: FnArgs) -> None:
             f"train.early_stopping.monitor: the model has no metric '{unknown[0]}'. "
             f"It has: {', '.join(sorted(history.history))}."
         )
+    if not chief:
+        return
     folder = Path(fn_args.model_run_dir)
     folder.mkdir(parents=True, exist_ok=True)
     epochs = [{name: float(values[index]) for name, values in history.history.items()} for index in range(len(history.epoch))]
