@@ -25,6 +25,7 @@ COMMANDS = {
     "schema": "Shows the schema of a pipeline's data; --accept adopts it as the reviewed one.",
     "summary": "Prints a table of the pipelines and their models.",
     "tfx": "Runs a pipeline with TFX's own LocalDagRunner instead of DVC.",
+    "train": "Runs the stage train of a pipeline, also as one of several workers.",
     "trials": "Prints every trial of a pipeline's last search, the best first.",
 }
 

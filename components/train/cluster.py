@@ -2,7 +2,7 @@
 
     {"cluster": {"chief": ["a:2222"], "worker": ["b:2222", "c:2222"]}, "task": {"type": "worker", "index": 0}}
 
-The chief is worker 0 here, whether TF_CONFIG calls it chief or names workers alone; the others follow it. The format is that of
+The chief is worker 0 here, whether TF_CONFIG calls it chief or names workers alone; the others follow it. The format is of
 https://www.tensorflow.org/guide/distributed_training#TF_CONFIG.
 """
 
@@ -55,8 +55,8 @@ class Cluster:
                 if time.monotonic() > end:
                     raise TensorlineError(
                         f"Worker {index} at {self.addresses[index]} can't be reached from worker {self.index} within "
-                        f"{timeout_s:g} s (train.worker_timeout_s): {problem}. Start all {len(self.addresses)} workers, with the "
-                        "same addresses, and let them reach each other's ports."
+                        f"{timeout_s:g} s (train.worker_timeout_s): {problem}. Start all {len(self.addresses)} workers, "
+                        "with the same addresses, and let them reach each other's ports."
                     )
                 time.sleep(_POLL_S)
 
@@ -123,7 +123,7 @@ def _jobs(given: Mapping[str, Any]) -> dict[str, list[str]]:
 def _index(task: Mapping[str, Any], jobs: Mapping[str, list[str]]) -> int:
     """The place of the task among chief and workers."""
     job, index = task.get("type"), task.get("index")
-    if job not in jobs:
+    if not isinstance(job, str) or job not in jobs:
         raise _refused(f"task.type: expected {' or '.join(sorted(jobs))}, which the cluster has, got {json.dumps(job)}")
     if isinstance(index, str) and index.isascii() and index.isdigit():  # some operators write it so
         index = int(index)

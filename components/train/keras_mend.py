@@ -1,7 +1,7 @@
 """What Keras needs to train with several workers; https://github.com/keras-team/keras/issues/20585 is open since 2024.
 
-Under MultiWorkerMirroredStrategy `fit` fails in two places. `_maybe_symbolic_build` can't take the mean of what the workers hold
-of a batch: `components.train.options` builds the model beforehand, and keeps it from knowing that it is distributed. And
+Under MultiWorkerMirroredStrategy `fit` fails in two places. `_maybe_symbolic_build` can't take the mean of what the workers
+hold of a batch: `components.train.options` builds the model beforehand, and keeps it from knowing that it is distributed. And
 `reduce_per_replica` takes the mean of a step's metrics, which are scalars, over an axis 0 that they don't have:
 `mend_reduction` replaces it. tests/components/train/test_multi_worker.py fails when Keras needs this no more.
 """

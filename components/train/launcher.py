@@ -1,8 +1,8 @@
 """`train.workers: N`: starts N workers on this machine, and begins anew where one is killed.
 
 A group of workers can't take back one that is gone: whoever waits for its gradients gets an error. So all are stopped and
-started again. Workers go on where the last epoch ended if they keep a backup; without one they begin with the first epoch, and since
-training is deterministic, the end is the same.
+started again. Workers go on where the last epoch ended if they keep a backup; without one they begin with the first epoch, and
+since training is deterministic, the end is the same.
 """
 
 from __future__ import annotations
@@ -71,6 +71,9 @@ def launch(fn_args: FnArgs, num_workers: int) -> None:
                 log = log_folder / f"train-worker-{index}.log"
                 workers.append(_Worker.start(Cluster(addresses, index), fn_args, devices[index], log, append=attempt > 0))
             lost = _watch(workers, published)
+            if lost is not None:
+                for worker in workers:  # they wait for the one that is lost, and a backup is whole at any moment
+                    worker.process.kill()
         finally:
             _stop(workers)
         if lost is None:
@@ -113,7 +116,7 @@ class _Worker:
 
     @classmethod
     def start(cls, cluster: Cluster, fn_args: FnArgs, devices: str | None, log: Path, *, append: bool) -> _Worker:
-        environment = {**os.environ, VARIABLE: cluster.as_tf_config()}
+        environment = {**os.environ, VARIABLE: cluster.as_tf_config(), "PYTHONPATH": _python_path()}
         if devices is not None:
             environment["CUDA_VISIBLE_DEVICES"] = devices
         with log.open("a" if append else "w", encoding="utf-8") as file:
@@ -128,7 +131,7 @@ class _Worker:
                 start_new_session=True,  # Ctrl-C reaches this process, which stops its workers
             )
         worker = cls(cluster.index, log, process)
-        threading.Thread(target=worker._read, daemon=True).start()  # noqa: SLF001
+        threading.Thread(target=worker._read, daemon=True).start()
         # What comes first are the arguments; the pipe then stays open, and its end tells a worker that this process is gone.
         with contextlib.suppress(BrokenPipeError):  # it has ended already, and its exit code tells
             print(json.dumps({name: getattr(fn_args, name) for name in ARGUMENTS}), file=_input(process), flush=True)
@@ -139,8 +142,7 @@ class _Worker:
         return f"Worker {self.index}{' (the chief)' if self.index == 0 else ''}"
 
     def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
+        for line in self.process.stdout or ():
             self.messages.put(json.loads(line))
 
     def told(self) -> Iterator[dict[str, Any]]:
@@ -148,6 +150,11 @@ class _Worker:
         with contextlib.suppress(queue.Empty):
             while True:
                 yield self.messages.get_nowait()
+
+
+def _python_path() -> str:
+    """The code that this process runs comes first, also where the working directory holds none."""
+    return os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
 
 
 def _input(process: subprocess.Popen[str]) -> Any:
@@ -178,12 +185,14 @@ def _watch(workers: list[_Worker], published: _Published) -> str | None:
         time.sleep(_POLL_S)
     time.sleep(_POLL_S)  # for the last words in the pipes
     for worker in workers:
-        errors |= {worker.index: message for message in worker.told() if "error" in message}
-    for worker in workers:
-        message = errors.get(worker.index)
-        if message is not None and message["kind"] == "user":  # all of them are told the same
+        for message in worker.told():
+            if "error" in message:
+                errors[worker.index] = message
+    for worker in (worker for worker in workers if worker.index in errors):
+        message = errors[worker.index]
+        if message["kind"] == "user":  # all of them are told the same
             raise UserError(message["error"])
-        if message is not None and message["kind"] == "failure":
+        if message["kind"] == "failure":
             raise TensorlineError(f"{worker.name} failed: {message['error']}\nThe whole story: {_shown(worker.log)}")
     for worker, code in zip(workers, codes, strict=True):
         if code is not None and code < 0:

@@ -15,6 +15,7 @@ from components.train.export import export
 from components.train.fitting import PublishProgress, prepare
 from components.train.launcher import launch
 from components.train.learning_curve import judge, no_skill_loss
+from components.train.peers import noticing_lost_workers
 from components.train.strategy import is_chief
 
 if TYPE_CHECKING:
@@ -47,23 +48,25 @@ def run_fn(fn_args: FnArgs) -> None:
     model = fitting.build(hp)
     early_stopping = fitting.early_stopping()
     callbacks: list[keras.callbacks.Callback] = [*([PublishProgress()] if chief else []), *early_stopping]
-    history = recipe.fit(
-        hp,
-        model,
-        fitting.train,
-        validation_data=fitting.eval,
-        epochs=settings["epochs"],
-        callbacks=callbacks,
-        class_weight=fitting.class_weight,
-        shuffle=False,  # the data set shuffles itself
-        verbose=0,
-    )
+    with noticing_lost_workers():
+        history = recipe.fit(
+            hp,
+            model,
+            fitting.train,
+            validation_data=fitting.eval,
+            epochs=settings["epochs"],
+            callbacks=callbacks,
+            class_weight=fitting.class_weight,
+            shuffle=False,  # the data set shuffles itself
+            verbose=0,
+        )
     if unknown := [callback.monitor for callback in early_stopping if callback.monitor not in history.history]:
         raise UserError(
             f"train.early_stopping.monitor: the model has no metric '{unknown[0]}'. "
             f"It has: {', '.join(sorted(history.history))}."
         )
     if not chief:
+        Path(fn_args.serving_model_dir).mkdir(parents=True)  # in a scratch folder; TFX's Trainer wants to see one
         return
     folder = Path(fn_args.model_run_dir)
     folder.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,6 @@ import tensorflow as tf
 from components.errors import TensorlineError, UserError
 from components.train import cluster
 
-
 HEARTBEAT_TIMEOUT_S = 10
 """A worker of which nobody heard for so long is gone; the others then fail."""
 

@@ -47,7 +47,7 @@ def main() -> int:
     except Exception as error:  # noqa: BLE001  whatever it is, the launcher tells it
         traceback.print_exc()
         kind = kind_of(error)
-        _send(messages, {"error": describe(error), "kind": kind})
+        _send(messages, {"error": str(error) if kind == "user" else describe(error), "kind": kind})
         return 2 if kind == "user" else 1
     return 0
 
@@ -55,31 +55,16 @@ def main() -> int:
 def kind_of(error: BaseException) -> str:
     """`user`: the user's mistake; `peer`: another worker is gone; `failure`: anything else."""
     from components.bridge.recipe import is_recipe_error
+    from components.train.peers import LostWorkerError
 
     if isinstance(error, UserError) or is_recipe_error(error):
         return "user"
-    return "peer" if is_loss_of_a_peer(error) else "failure"
-
-
-def is_loss_of_a_peer(error: BaseException) -> bool:
-    """Whether TensorFlow gave up a sum of gradients, or another collective, because a worker is gone."""
-    import tensorflow as tf
-
-    lost = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
-    return isinstance(error, lost) or (isinstance(error, tf.errors.OpError) and "Collective ops is aborted" in str(error))
+    return "peer" if isinstance(error, LostWorkerError) else "failure"
 
 
 def describe(error: BaseException) -> str:
-    """`error` in a few words; of one of TensorFlow's the line that says what happened."""
-    import tensorflow as tf
-
-    if isinstance(error, TensorlineError):
-        return str(error)
-    text = str(error).strip()
-    lines = text.splitlines() or [""]
-    if isinstance(error, tf.errors.OpError):
-        lines = [line for line in lines if "aborted" in line or "unhealthy" in line] or lines
-    return f"{type(error).__name__}: {lines[0]}"
+    """`error` in a few words."""
+    return str(error) if isinstance(error, TensorlineError) else f"{type(error).__name__}: {error}".strip().splitlines()[0]
 
 
 def _send(messages: TextIO, message: Mapping[str, Any]) -> None:
