@@ -170,38 +170,46 @@ def _watch(workers: list[_Worker], published: _Published) -> str | None:
     end = None
     while True:
         codes = [worker.process.poll() for worker in workers]
-        for worker in workers:
-            for message in worker.told():
-                if "error" in message:
-                    errors[worker.index] = message
-                else:
-                    published.take(message["metrics"], message["step"], message["num_steps"])
+        _listen(workers, published, errors)
         if all(code == 0 for code in codes):
             return None
-        if any(code for code in codes) and end is None:
+        if any(codes) and end is None:
             end = time.monotonic() + _REPORTS_S  # the one that fails takes others with it, of which one may be seen first
-        if end is not None and (time.monotonic() > end or all(code is not None for code in codes)):
+        if end is not None and (time.monotonic() > end or None not in codes):
             break
         time.sleep(_POLL_S)
-    time.sleep(_POLL_S)  # for the last words in the pipes
+    time.sleep(_POLL_S)
+    _listen(workers, published, errors)  # the last words in the pipes
+    for index, error in sorted(errors.items()):
+        if error["kind"] == "user":  # all of them are told the same
+            raise UserError(error["error"])
+        if error["kind"] == "failure":
+            name, log = workers[index].name, _shown(workers[index].log)
+            raise TensorlineError(f"{name} failed: {error['error']}\nThe whole story: {log}")
+    return _lost(workers, errors)
+
+
+def _listen(workers: list[_Worker], published: _Published, errors: dict[int, dict[str, Any]]) -> None:
+    """Passes on what workers have told of epochs, and adds what they have told of errors to `errors`, by index."""
     for worker in workers:
         for message in worker.told():
             if "error" in message:
                 errors[worker.index] = message
-    for worker in (worker for worker in workers if worker.index in errors):
-        message = errors[worker.index]
-        if message["kind"] == "user":  # all of them are told the same
-            raise UserError(message["error"])
-        if message["kind"] == "failure":
-            raise TensorlineError(f"{worker.name} failed: {message['error']}\nThe whole story: {_shown(worker.log)}")
-    for worker, code in zip(workers, codes, strict=True):
+            else:
+                published.take(message["metrics"], message["step"], message["num_steps"])
+
+
+def _lost(workers: list[_Worker], errors: Mapping[int, Mapping[str, Any]]) -> str:
+    """Which worker is gone, and why: rather one that was killed than one that suffers from it."""
+    ended = [(worker, worker.process.poll()) for worker in workers]
+    for worker, code in ended:
         if code is not None and code < 0:
             return f"{worker.name} was killed by {signal.Signals(-code).name}; its log: {_shown(worker.log)}."
-    for worker, code in zip(workers, codes, strict=True):
+    for worker, code in ended:
         if code and worker.index not in errors:
             return f"{worker.name} ended with exit code {code} and without a word; its log: {_shown(worker.log)}."
-    index, message = min(errors.items())
-    return f"{workers[index].name} lost another: {message['error']}; its log: {_shown(workers[index].log)}."
+    index = min(errors)
+    return f"{workers[index].name}: {errors[index]['error']}\nIts log: {_shown(workers[index].log)}."
 
 
 def _stop(workers: list[_Worker]) -> None:

@@ -19,7 +19,7 @@ class LostWorkerError(TensorlineError):
 
 
 def require_same(strategy: tf.distribute.Strategy, inputs: Mapping[str, Any]) -> None:
-    """Compares what each worker was given with what the chief was given; workers that differ would wait for each other for ever.
+    """Compares what each worker and the chief were given; workers that differ would wait for each other for ever.
 
     Args:
         strategy: With one worker there is nothing to compare.
@@ -33,12 +33,12 @@ def require_same(strategy: tf.distribute.Strategy, inputs: Mapping[str, Any]) ->
     own = np.frombuffer(b"".join(digests), np.int64).reshape(1, -1)
     of_replicas = strategy.gather(strategy.run(lambda: tf.constant(own)), axis=0).numpy()
     num_local = strategy.num_replicas_in_sync // len(strategy.cluster_resolver.cluster_spec().as_dict()["worker"])
-    for replica, name in (
-        (int(replica), list(inputs)[column]) for replica, column in np.argwhere(of_replicas != of_replicas[0])
-    ):
+    different = np.argwhere(of_replicas != of_replicas[0])
+    if len(different):
+        replica, column = different[0]
         raise UserError(
-            f"train.strategy: worker {replica // num_local} was given other {name} than the chief, worker 0. Expected the same "
-            "on all: run them on the same commit, with the same artifacts and parameters."
+            f"train.strategy: worker {replica // num_local} was given other {list(inputs)[column]} than the chief, worker 0. "
+            "Expected the same on all: run them on the same commit, with the same artifacts and parameters."
         )
 
 
@@ -54,6 +54,6 @@ def noticing_lost_workers() -> Iterator[None]:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         reasons = [line for line in lines if "aborted" in line] or lines or [type(error).__name__]
         raise LostWorkerError(
-            "Another worker is gone, or can't be reached any more, so that this one can't train on. Look at the others' logs, and "
-            f"start all workers again. TensorFlow says: {reasons[0]}"
+            "Another worker is gone, or can't be reached any more, so that this one can't train on. Look at the others' logs, "
+            f"and start all workers again. TensorFlow says: {reasons[0]}"
         ) from error

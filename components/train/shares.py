@@ -14,15 +14,15 @@ def distribute(dataset: tf.data.Dataset, strategy: tf.distribute.Strategy) -> An
     """A dataset whose steps are those of `dataset`, each batch shared among the replicas of `strategy`.
 
     Several workers read the same stream, in the same order, and each takes its own rows of every batch. So a step has the
-    examples that it has in one process, each of them once, in a short last batch too; TensorFlow's own sharding deals out whole
-    elements of the stream instead, and its batches are then others than those of one process.
+    examples that it has in one process, each of them once, in a short last batch too; TensorFlow's own sharding deals out
+    whole elements of the stream instead, and its batches are then others than those of one process.
 
     Args:
         dataset: Batches, of known cardinality if there are several workers; the same on each of them.
         strategy: Whose replicas share the batches.
 
-    Returns: A `tf.distribute.DistributedDataset`. Shares differ by one example at most; of a batch of fewer examples than there
-        are replicas, some are empty.
+    Returns: A `tf.distribute.DistributedDataset`. Shares of several workers differ by one example at most; of a batch of fewer
+        examples than there are replicas, some are empty.
     """
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return strategy.experimental_distribute_dataset(dataset)

@@ -32,7 +32,7 @@ def create_strategy(settings: Mapping[str, Any]) -> tf.distribute.Strategy:
         `multi_worker`: all GPUs, or the CPU, of each worker that TF_CONFIG names. `tpu`: the TPU that the environment variable
         TPU_NAME names.
 
-    Raises: UserError if there are no such devices, or too few examples a batch for them, or TF_CONFIG is wrong; TensorlineError
+    Raises: UserError if there are no such devices, too few examples a batch for them, or TF_CONFIG is wrong; TensorlineError
         if a worker is missing.
     """
     kind, batch_size = settings["strategy"], settings["batch_size"]
@@ -71,8 +71,8 @@ def _multi_worker(timeout_s: int) -> tf.distribute.Strategy:
     here = cluster.from_environment()
     if here is None:
         raise UserError(
-            f"train.strategy: multi_worker takes its workers from the environment variable {cluster.VARIABLE}, and it is not set. "
-            "Set train.workers to have as many started on this machine, or have a launcher set the variable."
+            f"train.strategy: multi_worker takes its workers from the environment variable {cluster.VARIABLE}, and it is not "
+            "set. Set train.workers to have as many started on this machine, or have a launcher set the variable."
         )
     others = [index for index in range(len(here.addresses)) if index != here.index]
     if not here.is_chief:
@@ -90,9 +90,9 @@ def _multi_worker(timeout_s: int) -> tf.distribute.Strategy:
     try:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.OpError as error:
-        host, port = here.addresses[here.index], cluster.parse_address(here.addresses[here.index])[1]
         raise TensorlineError(
-            f"Worker {here.index} can't begin at {host}: {str(error).splitlines()[0]}. Is port {port} taken? The log tells more."
+            f"Worker {here.index} can't begin at {here.addresses[here.index]}: {str(error).splitlines()[0]}. Is the port taken, "
+            "or the chief gone? The log tells more."
         ) from error
     if handle is not None and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, handle)  # TensorFlow has just taken the signal, and would ignore it

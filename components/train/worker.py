@@ -1,7 +1,7 @@
 """One of several workers on this machine: `python -m components.train.worker`, as `components.train.launcher` starts it.
 
-The first line of standard input holds the arguments of `run_fn`; its end means that the launcher is gone. To standard output go lines of
-JSON: the chief's epochs, and the error with which a worker ends. Everything else goes to standard error, which is its log.
+The first line of standard input holds the arguments of `run_fn`; its end means that the launcher is gone. To standard output go
+lines of JSON: the chief's epochs, and the error with which a worker ends. Everything else goes to standard error, its log.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def main() -> int:
     return 0
 
 
-def kind_of(error: BaseException) -> str:
+def kind_of(error: Exception) -> str:
     """`user`: the user's mistake; `peer`: another worker is gone; `failure`: anything else."""
     from components.bridge.recipe import is_recipe_error
     from components.train.peers import LostWorkerError
@@ -62,7 +62,7 @@ def kind_of(error: BaseException) -> str:
     return "peer" if isinstance(error, LostWorkerError) else "failure"
 
 
-def describe(error: BaseException) -> str:
+def describe(error: Exception) -> str:
     """`error` in a few words."""
     return str(error) if isinstance(error, TensorlineError) else f"{type(error).__name__}: {error}".strip().splitlines()[0]
 
