@@ -73,7 +73,8 @@ def main(stage: str, argv: Sequence[str] | None = None) -> int:
         return 1
     for line in lines:
         _say(name, stage, line)
-    _say(name, stage, f"done in {time.monotonic() - started:.1f} s → artifacts/{name}/")
+    written = f" → artifacts/{name}/" if follower is None else ""
+    _say(name, stage, f"done in {time.monotonic() - started:.1f} s{written}")
     return 0
 
 
@@ -127,7 +128,7 @@ def _follow(job: Job) -> list[str]:
     state = state_folder(job, "train") if "train" in RESUMABLE else None
     with tempfile.TemporaryDirectory(prefix="tensorline-") as scratch:
         execute(job, "train", folders, Path(scratch), {}, state)
-    return ["followed the chief to the end, which writes the model"]
+    return ["followed the chief, which writes the model"]
 
 
 def execute(

@@ -20,12 +20,12 @@ def mend_reduction() -> None:
     trainer.reduce_per_replica = _reduce_per_replica
 
 
-_keras_reduce_per_replica = trainer.reduce_per_replica
+KERAS_OWN = trainer.reduce_per_replica
 
 
 def _reduce_per_replica(values: Any, strategy: tf.distribute.Strategy, reduction: str) -> Any:
     """As Keras' own, but for the mean over several workers: all take part, and get the same."""
     # Keras' "auto" is the mean but on a TPU.
     if reduction not in {"auto", "mean"} or not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        return _keras_reduce_per_replica(values, strategy, reduction)
+        return KERAS_OWN(values, strategy, reduction)
     return keras.tree.map_structure(lambda value: strategy.reduce("MEAN", value, axis=None), values)

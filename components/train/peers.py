@@ -51,9 +51,9 @@ def noticing_lost_workers() -> Iterator[None]:
         unreachable = isinstance(error, tf.errors.UnavailableError | tf.errors.AbortedError | tf.errors.DeadlineExceededError)
         if not unreachable and "Collective ops is aborted" not in str(error):
             raise
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reasons = [line for line in lines if "aborted" in line] or lines or [type(error).__name__]
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        first = next((index for index, line in enumerate(lines) if "aborted" in line), 0)
         raise LostWorkerError(
             "Another worker is gone, or can't be reached any more, so that this one can't train on. Look at the others' logs, "
-            f"and start all workers again. TensorFlow says: {reasons[0]}"
+            f"and start all workers again. TensorFlow says: {' '.join(lines[first : first + 2])}"
         ) from error

@@ -91,8 +91,8 @@ def _multi_worker(timeout_s: int) -> tf.distribute.Strategy:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.OpError as error:
         raise TensorlineError(
-            f"Worker {here.index} can't begin at {here.addresses[here.index]}: {str(error).splitlines()[0]}. Is the port taken, "
-            "or the chief gone? The log tells more."
+            f"Worker {here.index} can't begin at {here.addresses[here.index]}: {str(error).splitlines()[0]}. Is the port "
+            "taken, or the chief gone? The log tells more."
         ) from error
     if handle is not None and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, handle)  # TensorFlow has just taken the signal, and would ignore it

@@ -1,7 +1,7 @@
 """One of several workers on this machine: `python -m components.train.worker`, as `components.train.launcher` starts it.
 
-The first line of standard input holds the arguments of `run_fn`; its end means that the launcher is gone. To standard output go
-lines of JSON: the chief's epochs, and the error with which a worker ends. Everything else goes to standard error, its log.
+The first line of standard input holds the arguments of `run_fn`; its end means that the launcher is gone. To standard output
+go lines of JSON: the chief's epochs, and the error with which a worker ends. Everything else goes to standard error, its log.
 """
 
 from __future__ import annotations
