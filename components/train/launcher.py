@@ -142,8 +142,10 @@ class _Worker:
         return f"Worker {self.index}{' (the chief)' if self.index == 0 else ''}"
 
     def _read(self) -> None:
-        for line in self.process.stdout or ():
-            self.messages.put(json.loads(line))
+        if self.process.stdout is not None:
+            with self.process.stdout as lines:
+                for line in lines:
+                    self.messages.put(json.loads(line))
 
     def told(self) -> Iterator[dict[str, Any]]:
         """What it has told since the last call."""

@@ -42,7 +42,7 @@ def test_other_strategies_have_no_workers(tmp_path: Path, capsys: pytest.Capture
         assert main(["train", "penguins", "--worker", "0/2"]) == 2
         assert main(["train", "penguins", "--address", "a:1"]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "tensorline: --worker 0/2: train.strategy of penguins is default, which trains in one process. Set it to multi_worker, "
-        "or leave the option out.",
+        "tensorline: --worker 0/2: train.strategy of penguins is default, which trains in one process. Set it to "
+        "multi_worker, or leave the option out.",
         "tensorline: --address: which of the workers is this one? Give --worker I/N as well.",
     ]

@@ -47,7 +47,7 @@ def build(strategy: Any) -> Any:
 
 
 def train(strategy: Any, loop: str) -> dict[str, Any]:
-    """The curves and weights of a small model, with class weights, and an early stopping that stops it after the third epoch."""
+    """The curves and weights of a small model, with class weights, and early stopping after the third epoch."""
     import keras
 
     from components.train.options import apply_options

@@ -13,8 +13,8 @@ from components.train.cluster import VARIABLE, Cluster, from_environment, index_
 from components.train.launcher import free_addresses
 
 EXPECTED = (
-    ' Expected {"cluster": {"worker": ["host:port", …]}, "task": {"type": "worker", "index": 0}}; mend the environment variable '
-    "TF_CONFIG, or unset it."
+    ' Expected {"cluster": {"worker": ["host:port", …]}, "task": {"type": "worker", "index": 0}}; mend the environment '
+    "variable TF_CONFIG, or unset it."
 )
 CLUSTER = {"chief": ["a:1"], "worker": ["b:1", "c:1"]}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -124,13 +125,10 @@ def test_workers_with_other_inputs_are_told(two: list[dict[str, Any]]) -> None:
 
 @pytest.mark.slow
 def test_a_worker_that_is_gone_is_told(one: tuple[Path, dict[str, Any]], two: list[dict[str, Any]]) -> None:
-    assert (
-        (one[0] / "lost.txt")
-        .read_text()
-        .startswith(
-            "Another worker is gone, or can't be reached any more, so that this one can't train on. Look at the others' logs, and "
-            "start all workers again. TensorFlow says: "
-        )
+    text = (one[0] / "lost.txt").read_text()
+    assert text.startswith(
+        "Another worker is gone, or can't be reached any more, so that this one can't train on. Look at the others' logs, "
+        "and start all workers again. TensorFlow says: "
     )
 
 
@@ -247,3 +245,31 @@ def test_shares_differ_by_one_example_at_most() -> None:
         shares = [share((tf.range(num_examples),), 4, tf.constant(index, tf.int64))[0].numpy() for index in range(4)]
         assert np.concatenate(shares).tolist() == list(range(num_examples))
         assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+@pytest.mark.slow
+def test_a_worker_that_follows_writes_a_log_and_nothing_else(penguins: Path, tmp_path: Path) -> None:
+    root = tmp_path / "repository"
+    shutil.copytree(penguins, root)
+    file = root / "pipelines" / "penguins" / "params.yaml"
+    file.write_text(file.read_text().replace("train:\n", "train:\n  strategy: multi_worker\n  worker_timeout_s: 1\n"))
+    addresses = free_addresses(2)
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+    done = subprocess.run(
+        [sys.executable, "-m", "components.train", "penguins"],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(ROOT), VARIABLE: Cluster(addresses, 1).as_tf_config()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "penguins · train     started; the libraries' log: artifacts/penguins/logs/train-worker-1.log\n"
+    assert done.stderr == (
+        f"\npenguins · train: Worker 0 at {addresses[0]} can't be reached from worker 1 within 1 s (train.worker_timeout_s): "
+        "Connection refused. Start all 2 workers, with the same addresses, and let them reach each other's ports.\n"
+    )
+    assert done.returncode == 1
+    after = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+    logs = root / "artifacts" / "penguins" / "logs"
+    assert set(after) - set(before) == {logs, logs / "train-worker-1.log"}
+    assert {path for path, time in before.items() if after[path] != time} == {logs.parent}
