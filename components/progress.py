@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+Hearer = Callable[[str], None]
 Listener = Callable[[Mapping[str, float], int, int], None]
 _listeners: list[Listener] = []
-_record_keepers: list[Listener] = []
+_again: list[Listener] = []
+_hearers: list[Hearer] = []
 
 
 @contextmanager
@@ -20,16 +22,14 @@ def listening(listener: Listener, *, again: bool = False) -> Iterator[None]:
 
     Args:
         listener: What to call.
-        again: Also for what is published `again`: for who keeps a record, and may have missed it.
+        again: For what is published `again`, and only for that: for who keeps a record, and may have missed it.
     """
-    lists = [_listeners, _record_keepers] if again else [_listeners]
-    for each in lists:
-        each.append(listener)
+    listeners = _again if again else _listeners
+    listeners.append(listener)
     try:
         yield
     finally:
-        for each in lists:
-            each.remove(listener)
+        listeners.remove(listener)
 
 
 def publish(metrics: Mapping[str, float], step: int, num_steps: int, *, again: bool = False) -> None:
@@ -41,5 +41,21 @@ def publish(metrics: Mapping[str, float], step: int, num_steps: int, *, again: b
         num_steps: Of how many.
         again: It ended in a process before this one, which was killed, and may have told of it or not.
     """
-    for listener in _record_keepers if again else _listeners:
+    for listener in _again if again else _listeners:
         listener(metrics, step, num_steps)
+
+
+@contextmanager
+def hearing(hearer: Hearer) -> Iterator[None]:
+    """Calls `hearer(text)` for whatever is told within the block."""
+    _hearers.append(hearer)
+    try:
+        yield
+    finally:
+        _hearers.remove(hearer)
+
+
+def tell(text: str) -> None:
+    """Tells what is no metric, and whoever watches should know at once: that work begins anew, say."""
+    for hearer in _hearers:
+        hearer(text)

@@ -30,6 +30,7 @@ from components.bridge.recipe import is_recipe_error
 from components.environment import prepare
 from components.errors import TensorlineError, UserError
 from components.params.load import pipeline_file
+from components.train.cluster import index_of_follower
 
 if TYPE_CHECKING:
     from tfx.dsl.components.base.base_component import BaseComponent
@@ -49,7 +50,8 @@ def main(stage: str, argv: Sequence[str] | None = None) -> int:
     prepare()
     root = Path.cwd()
     started = time.monotonic()
-    log = _start_log(root, name, stage)
+    follower = index_of_follower() if stage == "train" else None
+    log = _start_log(root, name, stage if follower is None else f"{stage}-worker-{follower}")
     terminal = _divert_stderr(log)
     _say(name, stage, f"started; the libraries' log: {_shown(log, root)}")
     try:
@@ -73,7 +75,8 @@ def main(stage: str, argv: Sequence[str] | None = None) -> int:
         return 1
     for line in lines:
         _say(name, stage, line)
-    _say(name, stage, f"done in {time.monotonic() - started:.1f} s → artifacts/{name}/")
+    written = f" → artifacts/{name}/" if follower is None else ""
+    _say(name, stage, f"done in {time.monotonic() - started:.1f} s{written}")
     return 0
 
 
@@ -85,10 +88,14 @@ def run_stage(stage: str, name: str, root: Path) -> list[str]:
     from components.bridge.tracked import state_root, track
 
     job = Job.load(name, root)
+    if stage == "train" and job.params.train.strategy == "multi_worker" and index_of_follower() is not None:
+        return _follow(job)
     with (
         track(job, stage, resumable=stage in RESUMABLE) as tracked,
         progress.listening(_show_progress(job, stage)),
+        progress.listening(tracked.on_progress),
         progress.listening(tracked.on_progress, again=True),
+        progress.hearing(lambda text: _say(name, stage, text)),
     ):
         if tracked.run.before.num_attempts:
             _say(name, stage, f"goes on where it was stopped, in MLflow run {tracked.run.ref.run_id}")
@@ -116,6 +123,16 @@ def run_stage(stage: str, name: str, root: Path) -> list[str]:
         tracked.write_run_file(job.artifact("runs") / f"{stage}.json")
         shutil.rmtree(state_root(job, stage), ignore_errors=True)  # also those of inputs that are no more
     return outcome.lines
+
+
+def _follow(job: Job) -> list[str]:
+    """Trains together with the process that runs the stage, the chief, which alone tracks and writes artifacts."""
+    from components.bridge.tracked import state_folder
+
+    folders = {key: job.artifact(key) for key in INPUTS["train"]}
+    with tempfile.TemporaryDirectory(prefix="tensorline-") as scratch:
+        execute(job, "train", folders, Path(scratch), {}, state_folder(job, "train"))
+    return ["followed the chief, which writes the model"]
 
 
 def execute(

@@ -28,8 +28,7 @@ class Tracked:
     """One stage execution and its run.
 
     Attributes:
-        state_folder: Where the stage may keep what is to survive a kill; another folder for any other inputs, code or
-            parameters.
+        state_folder: As `state_folder` gives it.
     """
 
     job: Job
@@ -92,13 +91,10 @@ def track(job: Job, stage: str, *, resumable: bool = False) -> Iterator[Tracked]
         stage: Its name.
         resumable: The run of a killed attempt with the same inputs goes on.
     """
-    entry = job.shared.pipelines[job.name]
-    needs = stage_dependencies(job.root, stage, job.name, entry.model_dump())
     store = open_store(job.root)
     data = job.ingest_report()
-    params, dependencies = _sections(job, needs.params), digest_paths(needs.paths, job.root)
-    inputs = json.dumps({"params": params, "dependencies": dependencies}, sort_keys=True)
-    state_folder = state_root(job, stage) / hashlib.sha256(inputs.encode()).hexdigest()[:16]
+    params, dependencies = _inputs(job, stage)
+    folder = _state_folder(job, stage, params, dependencies)
     with start_stage_run(
         store,
         job.name,
@@ -107,9 +103,25 @@ def track(job: Job, stage: str, *, resumable: bool = False) -> Iterator[Tracked]
         git=git_state(job.root),
         dependencies=dependencies,
         data_digest=data["data_digest"] if data else None,
-        note=state_folder / RUN_FILE if resumable else None,
+        note=folder / RUN_FILE if resumable else None,
     ) as run:
-        yield Tracked(job, stage, store, run, state_folder)
+        yield Tracked(job, stage, store, run, folder)
+
+
+def state_folder(job: Job, stage: str) -> Path:
+    """Where the stage may keep what is to survive a kill; another folder for any other inputs, code or parameters."""
+    return _state_folder(job, stage, *_inputs(job, stage))
+
+
+def _state_folder(job: Job, stage: str, params: Mapping[str, Any], dependencies: Mapping[str, str]) -> Path:
+    inputs = json.dumps({"params": params, "dependencies": dependencies}, sort_keys=True)
+    return state_root(job, stage) / hashlib.sha256(inputs.encode()).hexdigest()[:16]
+
+
+def _inputs(job: Job, stage: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """(parameters, digests of the dependencies) of the stage."""
+    needs = stage_dependencies(job.root, stage, job.name, job.shared.pipelines[job.name].model_dump())
+    return _sections(job, needs.params), digest_paths(needs.paths, job.root)
 
 
 def state_root(job: Job, stage: str) -> Path:

@@ -458,11 +458,17 @@ class TrainParams(Params):
         default="frequencies",
         description="What a classifier answers at first: the classes' frequencies, or all the same.",
     )
-    strategy: Literal["default", "one_device", "mirrored", "tpu"] = Field(
+    strategy: Literal["default", "one_device", "mirrored", "multi_worker", "tpu"] = Field(
         default="default", description="Where it trains; batch_size and learning_rate are those of all replicas together."
     )
     replicas: Annotated[int, Field(ge=1, le=64)] | None = Field(
         default=None, description="Of mirrored only: GPUs, or logical CPUs where there are none; none: all GPUs, or one CPU."
+    )
+    workers: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        default=None, description="Of multi_worker only: processes to start on this machine; none: those that TF_CONFIG names."
+    )
+    worker_timeout_s: Annotated[int, Field(ge=1)] = Field(
+        default=300, description="Of multi_worker: how long a worker waits for the others at the start."
     )
     loop: Literal["fit", "custom"] = Field(default="fit", description="Keras' own loop, or components/train/loop.py.")
     mixed_precision: Literal["none", "float16", "bfloat16"] = Field(
@@ -504,6 +510,14 @@ class TrainParams(Params):
         strategy = info.data.get("strategy", "mirrored")
         if value is not None and strategy != "mirrored":
             raise ValueError(f"only the strategy mirrored has it, and train.strategy is {strategy}; remove the key")
+        return value
+
+    @field_validator("workers")
+    @classmethod
+    def _of_multi_worker_only(cls, value: int | None, info: ValidationInfo) -> int | None:
+        strategy = info.data.get("strategy", "multi_worker")
+        if value is not None and strategy != "multi_worker":
+            raise ValueError(f"only the strategy multi_worker has it, and train.strategy is {strategy}; remove the key")
         return value
 
 

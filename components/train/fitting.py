@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -19,6 +20,7 @@ from components.train.class_weights import class_weights
 from components.train.datasets import count_labels, expand, make_dataset
 from components.train.objective import objective
 from components.train.options import apply_options, building
+from components.train.peers import require_same
 from components.train.strategy import create_strategy
 
 if TYPE_CHECKING:
@@ -115,7 +117,7 @@ def prepare(fn_args: FnArgs) -> Fitting:
 
     The same inputs, parameters and seed then give the same weights, to the last bit, unless train.deterministic is false.
 
-    Raises: UserError as `create_strategy`.
+    Raises: UserError as `create_strategy` and `require_same`.
     """
     import tensorflow_data_validation as tfdv
 
@@ -133,6 +135,9 @@ def prepare(fn_args: FnArgs) -> Fitting:
     batch_size = config["train"]["batch_size"]
     train_files, eval_files = expand(fn_args.train_files), expand(fn_args.eval_files)
     label = LABEL_KEY if LABEL_KEY in spec else None  # a recipe may learn from none
+    files = [(Path(file).name, Path(file).stat().st_size) for file in (*train_files, *eval_files)]
+    parameters = {**config, "train": {**config["train"], "workers": None, "worker_timeout_s": None}}
+    require_same(strategy, {"parameters": parameters, "hyperparameters": fn_args.hyperparameters, "examples": files})
     label_counts: list[int] = []
     if recipe.class_names:
         labels = make_dataset(train_files, {LABEL_KEY: spec[LABEL_KEY]}, LABEL_KEY, 8192).map(lambda features, label: label)

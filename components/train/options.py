@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from components.errors import UserError
 from components.train import loop
+from components.train.shares import distribute
 
 
 @contextmanager
@@ -103,19 +104,33 @@ def _check_nothing_is_asked(settings: Mapping[str, Any], num_replicas: int) -> N
         )
 
 
-def _fit(model: keras.Model, strategy: tf.distribute.Strategy, fit: Any, x: tf.data.Dataset, **kwargs: Any) -> Any:
+def _fit(
+    model: keras.Model,
+    strategy: tf.distribute.Strategy,
+    fit: Any,
+    x: tf.data.Dataset,
+    *,
+    validation_data: tf.data.Dataset | None = None,
+    class_weight: dict[int, float] | None = None,
+    **kwargs: Any,
+) -> Any:
     """Keras' `fit` within the strategy's scope, where the model need not know that it is distributed.
 
     If it knows, `fit` and `evaluate` take the mean of the replicas' first shares to learn their shapes, which fails where
     these are not even (keras.src.backend.tensorflow.trainer: _maybe_symbolic_build), and reads a batch of a shuffled dataset.
     Told the number of batches, it goes through the dataset once an epoch; else it begins, and drops, one pass more, and so
-    skips an order of a shuffled dataset.
+    skips an order of a shuffled dataset. Of a dataset that is shared among workers it can't weight the classes.
     """
     num_batches = int(x.cardinality())
     loop.build(model, strategy, x)
     model._distribute_strategy = None  # noqa: SLF001
+    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        x = distribute(x if class_weight is None else loop.add_class_weights(class_weight, x), strategy)
+        class_weight = None
+        validation_data = None if validation_data is None else distribute(validation_data, strategy)
+    steps = {"steps_per_epoch": num_batches if num_batches > 0 else None}
     with strategy.scope():
-        return fit(x, **{"steps_per_epoch": num_batches if num_batches > 0 else None, **kwargs})
+        return fit(x, **{**steps, "validation_data": validation_data, "class_weight": class_weight, **kwargs})
 
 
 def _set(optimizer: keras.optimizers.Optimizer, settings: Mapping[str, Any], *, clip: bool) -> None:
@@ -129,19 +144,20 @@ def _set(optimizer: keras.optimizers.Optimizer, settings: Mapping[str, Any], *, 
 
 
 def _check(model: keras.Model, settings: Mapping[str, Any], num_replicas: int) -> None:
+    alone = "train with one worker" if settings["strategy"] == "multi_worker" else "take one replica"
     if settings["accumulate_steps"] > 1:
         raise UserError(
             f"train.accumulate_steps: {settings['accumulate_steps']} with {num_replicas} replicas. Keras' optimizers "
-            "accumulate on one replica alone. Set accumulate_steps to 1 and raise batch_size, or take one replica."
+            f"accumulate on one replica alone. Set accumulate_steps to 1 and raise batch_size, or {alone}."
         )
     if settings["jit_compile"] is True:
         raise UserError(
             f"train.jit_compile: true with {num_replicas} replicas. XLA compiles a step for one device alone. Set jit_compile "
-            "to auto or false, or take one replica."
+            f"to auto or false, or {alone}."
         )
     if loop.has_own_step(model) and (settings["clip_norm"] is not None or settings["mixed_precision"] == "float16"):
         key = "clip_norm" if settings["clip_norm"] is not None else "mixed_precision"
         raise UserError(
             f"train.{key}: {settings[key]} with {num_replicas} replicas. The recipe's model has a training step of its own, "
-            f"which would do it for each replica rather than for the batch. Remove {key}, or take one replica."
+            f"which would do it for each replica rather than for the batch. Remove {key}, or {alone}."
         )

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING
 import keras_tuner
 
 from components.errors import UserError
+from components.train import cluster
 from components.train.export import export
 from components.train.fitting import PublishProgress, prepare
+from components.train.launcher import launch
 from components.train.learning_curve import judge, no_skill_loss
+from components.train.peers import noticing_lost_workers
 from components.train.resume import make_resumable
+from components.train.strategy import is_chief
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -29,32 +33,44 @@ def run_fn(fn_args: FnArgs) -> None:
 
     Writes the SavedModel to `fn_args.serving_model_dir`, the rest of the model beside it, and history.json (epochs with
     their metrics), model.txt (the layers) and description/ (what the recipe has to show of the model) to
-    `fn_args.model_run_dir`. A training that was killed goes on from the backups in `fn_args.working_dir`.
+    `fn_args.model_run_dir`. With train.workers this is done by processes that it starts. Of several workers only the chief
+    writes, and publishes its progress. A training that was killed goes on from the
+    backups in `fn_args.working_dir`.
 
-    Raises: UserError if train.early_stopping.monitor is no metric of the model, or as `prepare` and `Fitting.build`.
+    Raises: UserError if train.early_stopping.monitor is no metric of the model, or as `prepare`, `Fitting.build` and
+        `launch`.
     """
+    num_workers = fn_args.custom_config["train"]["workers"]
+    if num_workers is not None and cluster.from_environment() is None:
+        launch(fn_args, num_workers)
+        return
     fitting = prepare(fn_args)
+    chief = is_chief(fitting.strategy)
     recipe, settings = fitting.recipe, fitting.config["train"]
     hp = keras_tuner.HyperParameters.from_config(fn_args.hyperparameters)
     model = fitting.build(hp)
     early_stopping = fitting.early_stopping()
-    make_resumable(model, Path(fn_args.working_dir), after=lambda: [PublishProgress()])
-    history = recipe.fit(
-        hp,
-        model,
-        fitting.train,
-        validation_data=fitting.eval,
-        epochs=settings["epochs"],
-        callbacks=early_stopping,
-        class_weight=fitting.class_weight,
-        shuffle=False,  # the data set shuffles itself
-        verbose=0,
-    )
+    make_resumable(model, Path(fn_args.working_dir), after=lambda: [PublishProgress()] if chief else [], writes=chief)
+    with noticing_lost_workers():
+        history = recipe.fit(
+            hp,
+            model,
+            fitting.train,
+            validation_data=fitting.eval,
+            epochs=settings["epochs"],
+            callbacks=early_stopping,
+            class_weight=fitting.class_weight,
+            shuffle=False,  # the data set shuffles itself
+            verbose=0,
+        )
     if unknown := [callback.monitor for callback in early_stopping if callback.monitor not in history.history]:
         raise UserError(
             f"train.early_stopping.monitor: the model has no metric '{unknown[0]}'. "
             f"It has: {', '.join(sorted(history.history))}."
         )
+    if not chief:
+        Path(fn_args.serving_model_dir).mkdir(parents=True)  # in a scratch folder; TFX's Trainer wants to see one
+        return
     folder = Path(fn_args.model_run_dir)
     folder.mkdir(parents=True, exist_ok=True)
     epochs = [{name: float(values[index]) for name, values in history.history.items()} for index in range(len(history.epoch))]
