@@ -130,8 +130,9 @@ def _follow(job: Job) -> list[str]:
     from components.bridge.tracked import state_folder
 
     folders = {key: job.artifact(key) for key in INPUTS["train"]}
+    state = state_folder(job, "train")  # the chief's, which this process sees if they share their disk
     with tempfile.TemporaryDirectory(prefix="tensorline-") as scratch:
-        execute(job, "train", folders, Path(scratch), {}, state_folder(job, "train"))
+        execute(job, "train", folders, Path(scratch), {}, state if state.is_dir() else None)
     return ["followed the chief, which writes the model"]
 
 

@@ -14,8 +14,8 @@ from components.train.export import export
 from components.train.fitting import PublishProgress, prepare
 from components.train.launcher import launch
 from components.train.learning_curve import judge, no_skill_loss
-from components.train.peers import noticing_lost_workers
-from components.train.resume import make_resumable
+from components.train.peers import noticing_lost_workers, require_same
+from components.train.resume import find_backups, make_resumable
 from components.train.strategy import is_chief
 
 if TYPE_CHECKING:
@@ -34,11 +34,10 @@ def run_fn(fn_args: FnArgs) -> None:
     Writes the SavedModel to `fn_args.serving_model_dir`, the rest of the model beside it, and history.json (epochs with
     their metrics), model.txt (the layers) and description/ (what the recipe has to show of the model) to
     `fn_args.model_run_dir`. With train.workers this is done by processes that it starts. Of several workers only the chief
-    writes, and publishes its progress. A training that was killed goes on from the
-    backups in `fn_args.working_dir`.
+    writes, and publishes its progress. A training that was killed goes on from the backups in `fn_args.working_dir`.
 
-    Raises: UserError if train.early_stopping.monitor is no metric of the model, or as `prepare`, `Fitting.build` and
-        `launch`.
+    Raises: UserError if train.early_stopping.monitor is no metric of the model, if workers have other backups, or as
+        `prepare`, `Fitting.build` and `launch`.
     """
     num_workers = fn_args.custom_config["train"]["workers"]
     if num_workers is not None and cluster.from_environment() is None:
@@ -46,6 +45,9 @@ def run_fn(fn_args: FnArgs) -> None:
         return
     fitting = prepare(fn_args)
     chief = is_chief(fitting.strategy)
+    require_same(
+        fitting.strategy, {"backups of a killed training (artifacts/NAME/.state)": backups(Path(fn_args.working_dir))}
+    )
     recipe, settings = fitting.recipe, fitting.config["train"]
     hp = keras_tuner.HyperParameters.from_config(fn_args.hyperparameters)
     model = fitting.build(hp)
