@@ -45,9 +45,8 @@ def run_fn(fn_args: FnArgs) -> None:
         return
     fitting = prepare(fn_args)
     chief = is_chief(fitting.strategy)
-    require_same(
-        fitting.strategy, {"backups of a killed training (artifacts/NAME/.state)": backups(Path(fn_args.working_dir))}
-    )
+    found = find_backups(Path(fn_args.working_dir))
+    require_same(fitting.strategy, {"backups of a killed training (artifacts/NAME/.state)": found})
     recipe, settings = fitting.recipe, fitting.config["train"]
     hp = keras_tuner.HyperParameters.from_config(fn_args.hyperparameters)
     model = fitting.build(hp)
