@@ -54,6 +54,8 @@ def test_good_params_fill_in_the_defaults(repository: Path) -> None:
         "class_weights": "none",
         "strategy": "default",
         "replicas": None,
+        "workers": None,
+        "worker_timeout_s": 300,
         "loop": "fit",
         "mixed_precision": "none",
         "jit_compile": "auto",
@@ -67,7 +69,7 @@ def test_good_params_fill_in_the_defaults(repository: Path) -> None:
 
 KNOWN_TRAIN = (
     "Known: accumulate_steps, batch_size, class_weights, clip_norm, deterministic, early_stopping, epochs, jit_compile, "
-    "learning_rate, loop, mixed_precision, replicas, strategy."
+    "learning_rate, loop, mixed_precision, replicas, strategy, worker_timeout_s, workers."
 )
 BAD_PARAMS = [
     ("epochs: 10", "epochs: 0", "train.epochs: expected an integer > 0, got 0"),
@@ -87,6 +89,11 @@ BAD_PARAMS = [
         "epochs: 10",
         "replicas: 2",
         "train.replicas: only the strategy mirrored has it, and train.strategy is default; remove the key",
+    ),
+    (
+        "epochs: 10",
+        "workers: 2",
+        "train.workers: only the strategy multi_worker has it, and train.strategy is default; remove the key",
     ),
     (
         "epochs: 10",
