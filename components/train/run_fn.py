@@ -70,7 +70,7 @@ def run_fn(fn_args: FnArgs) -> None:
             f"It has: {', '.join(sorted(history.history))}."
         )
     if not chief:
-        Path(fn_args.serving_model_dir).mkdir(parents=True)  # in a scratch folder; TFX's Trainer wants to see one
+        Path(fn_args.serving_model_dir).mkdir(parents=True, exist_ok=True)  # TFX's Trainer wants to see one
         return
     folder = Path(fn_args.model_run_dir)
     folder.mkdir(parents=True, exist_ok=True)

@@ -57,6 +57,8 @@ def test_good_params_fill_in_the_defaults(repository: Path) -> None:
         "initial_bias": "frequencies",
         "strategy": "default",
         "replicas": None,
+        "workers": None,
+        "worker_timeout_s": 300,
         "loop": "fit",
         "mixed_precision": "none",
         "jit_compile": "auto",
@@ -70,7 +72,7 @@ def test_good_params_fill_in_the_defaults(repository: Path) -> None:
 
 KNOWN_TRAIN = (
     "Known: accumulate_steps, batch_size, class_weights, clip_norm, deterministic, early_stopping, epochs, initial_bias, "
-    "jit_compile, learning_rate, loop, mixed_precision, oversample, replicas, strategy."
+    "jit_compile, learning_rate, loop, mixed_precision, oversample, replicas, strategy, worker_timeout_s, workers."
 )
 BAD_PARAMS = [
     ("epochs: 10", "epochs: 0", "train.epochs: expected an integer > 0, got 0"),
@@ -102,6 +104,11 @@ BAD_PARAMS = [
         "{slices: [[payment_type]]}",
         "{costs: {false_positive: 1.0, false_negativ: 2.0}}",
         "evaluate.costs.false_negativ: unknown key. Did you mean 'false_negative'? Known: false_negative, false_positive.",
+    ),
+    (
+        "epochs: 10",
+        "workers: 2",
+        "train.workers: only the strategy multi_worker has it, and train.strategy is default; remove the key",
     ),
     (
         "epochs: 10",

@@ -181,3 +181,15 @@ def test_time_is_up_after_the_epoch(fn_args: Callable[..., SimpleNamespace], mon
     ]
     assert [len(tuner.oracle.curves[trial_id]) for trial_id in tuner.oracle.start_order] == [2, 1]
     assert tuner.oracle.seconds == 60.0
+
+
+def test_several_workers_search_in_one_process(fn_args: Callable[..., SimpleNamespace]) -> None:
+    from components.tune.tuner_fn import tuner_fn
+
+    told: list[str] = []
+    workers = {"early_stopping": None, "strategy": "multi_worker", "workers": 2}
+    with progress.hearing(told.append):
+        result = tuner_fn(fn_args(tune={"max_trials": 1, "epochs": 1, "space": SMALL}, train=workers))
+    result.tuner.search(**result.fit_kwargs)
+    assert [trial.status for trial in result.tuner.oracle.trials.values()] == ["COMPLETED"]
+    assert told == ["train.strategy is multi_worker: trials train in this process alone, on one device"]
