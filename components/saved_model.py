@@ -1,7 +1,8 @@
 """Loads the SavedModel of a model artifact, after the modules whose TensorFlow ops are in its graph.
 
-A graph with ops of TensorFlow Text can be loaded only where `tensorflow_text` has registered them; model.json says so, under
-`libraries`. A model may come from elsewhere, so only known modules are imported.
+A graph with ops of TensorFlow Text can be loaded only where `tensorflow_text` has registered them (one with a forest,
+only where `ydf_tf` has); model.json says so, under `libraries`. A model may come from elsewhere, so only known modules are
+imported.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from components.errors import TensorlineError
 
 MODEL_FILE = "model.json"
 SERVING_FOLDER = "Format-Serving"
-LIBRARIES = ("tensorflow_text",)
+LIBRARIES = ("tensorflow_text", "ydf_tf")
 """Modules that a model may ask for."""
 
 

@@ -7,6 +7,7 @@ so that listing the recipes imports neither TensorFlow nor Keras.
 from __future__ import annotations
 
 RECIPES: dict[str, str] = {
+    "forest.boosted_trees": "recipes.forest",
     "image.classifier": "recipes.image",
     "image.vae": "recipes.image.vae",
     "tabular.classifier": "recipes.tabular",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 import keras
@@ -56,6 +57,21 @@ class Classifier(Recipe):
         """
         activation = "sigmoid" if self.kind == "binary" else "softmax"
         return keras.layers.Activation(activation, dtype="float32", name="probabilities")(logits)
+
+    def bias_initializer(self) -> keras.initializers.Initializer:
+        """Of the last layer: it then answers how frequent the classes are, before it has learned anything else.
+
+        So the first epochs are not spent on learning that a class is rare, and the first loss is that of knowing just this
+        (TensorFlow tutorial "Classification on imbalanced data"). Zeros where nobody told how frequent the classes are.
+        """
+        if not self.class_counts:
+            return keras.initializers.Zeros()
+        # A class that training has no example of is taken for one that it has a single one of.
+        logarithms = [math.log(count or 1.0) for count in self.class_counts]
+        if self.kind == "binary":
+            return keras.initializers.Constant(logarithms[1] - logarithms[0])
+        mean = sum(logarithms) / len(logarithms)  # the softmax is the same, whatever is taken from all
+        return keras.initializers.Constant([each - mean for each in logarithms])
 
     def compile(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
         """Cross entropy, and the metrics that belong to it."""

@@ -109,6 +109,8 @@ class Recipe(keras_tuner.HyperModel, abc.ABC):
     objective: str
     """Default of tune.objective and train.early_stopping.monitor, as `val_auc`; its direction is `objective_direction`."""
     objective_direction: Literal["min", "max"]
+    class_counts: Sequence[float] = ()
+    """How much each class counts in the loss: its training examples, weighted; empty where nobody told."""
 
     def __init__(self, task: Task) -> None:
         super().__init__()
@@ -165,7 +167,10 @@ class Recipe(keras_tuner.HyperModel, abc.ABC):
 
     @abc.abstractmethod
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """A compiled model from a dict of transformed features. `hp` holds defaults where nothing was tuned."""
+        """A compiled model from a dict of transformed features. `hp` holds defaults where nothing was tuned.
+
+        One that is not compiled learns by the recipe's `fit` alone, without an optimizer, as a forest does.
+        """
 
     def set_features(self, feature_spec: Mapping[str, Any], transform_output: Any) -> None:
         """Tells the recipe what the transform produced, before `build`.
@@ -176,6 +181,10 @@ class Recipe(keras_tuner.HyperModel, abc.ABC):
         """
         self.feature_spec = dict(feature_spec)
         self.transform_output = transform_output
+
+    def set_class_counts(self, counts: Sequence[float]) -> None:
+        """Tells a classifier, before `build`, what it may start from; see `class_counts`."""
+        self.class_counts = tuple(counts)
 
     @abc.abstractmethod
     def outputs(self, predictions: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -210,6 +219,8 @@ class Recipe(keras_tuner.HyperModel, abc.ABC):
 
     def describe(self, model: keras.Model, folder: Path, examples: tf.data.Dataset) -> None:
         """Writes what a person may want to see of the trained model as files into `folder`; they go to its MLflow run.
+
+        The lines of `told.txt`, if it is among them, are also shown on the terminal.
 
         Args:
             model: The trained model.

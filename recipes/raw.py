@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeAlias
 
 import tensorflow as tf
@@ -18,6 +19,23 @@ _UNUSED_STAGES = {
     schema_pb2.DEBUG_ONLY,
     schema_pb2.VALIDATION_DERIVED,
 }
+
+
+class FeatureNames:
+    """Unique names that TensorFlow takes as scopes and file systems as files, whatever a column is called."""
+
+    def __init__(self, *taken: str) -> None:
+        self._taken = set(taken)
+
+    def claim(self, column: str) -> str:
+        """A name for the feature that is made of the column, unlike all others."""
+        base = re.sub(r"[^A-Za-z0-9_]+", "_", column).strip("_") or "feature"
+        name, number = base, 1
+        while name.lower() in self._taken:
+            number += 1
+            name = f"{base}_{number}"
+        self._taken.add(name.lower())
+        return name
 
 
 def columns_of(schema: schema_pb2.Schema) -> dict[str, schema_pb2.Feature]:

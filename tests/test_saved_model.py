@@ -34,7 +34,7 @@ def test_libraries_are_imported_before_the_model_is_loaded(tmp_path, monkeypatch
 def test_an_unknown_module_is_not_imported(tmp_path):
     (tmp_path / "model.json").write_text('{"libraries": ["antigravity"]}', encoding="utf-8")
     message = (
-        "model.json: libraries: the model asks for the module 'antigravity'. Expected one of tensorflow_text: "
+        "model.json: libraries: the model asks for the module 'antigravity'. Expected one of tensorflow_text, ydf_tf: "
         "don't use a model from a source that you don't trust."
     )
     with pytest.raises(TensorlineError, match=f"^{re.escape(message)}$"):

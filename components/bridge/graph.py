@@ -90,7 +90,7 @@ def _tune(job: Job, channels: Channels) -> list[BaseComponent]:
 
 
 def _train(job: Job, channels: Channels) -> list[BaseComponent]:
-    from tfx.components.trainer.component import Trainer
+    from components.train.component import Trainer
 
     return [
         Trainer(

@@ -30,13 +30,14 @@ from components.bridge.recipe import is_recipe_error
 from components.environment import prepare
 from components.errors import TensorlineError, UserError
 from components.params.load import pipeline_file
+from components.train.cluster import index_of_follower
 
 if TYPE_CHECKING:
     from tfx.dsl.components.base.base_component import BaseComponent
     from tfx.types.artifact import Artifact
 
-RESUMABLE = ("tune",)
-"""Stages that go on where they were killed."""
+RESUMABLE = ("tune", "train")
+"""Stages that go on where they were killed, in the same MLflow run."""
 
 _KEY = re.compile(r"^(?=(?:recipe|data|validate|transform|model|tune|train|evaluate|register)[.:] ?\S)", re.MULTILINE)
 
@@ -49,7 +50,8 @@ def main(stage: str, argv: Sequence[str] | None = None) -> int:
     prepare()
     root = Path.cwd()
     started = time.monotonic()
-    log = _start_log(root, name, stage)
+    follower = index_of_follower() if stage == "train" else None
+    log = _start_log(root, name, stage if follower is None else f"{stage}-worker-{follower}")
     terminal = _divert_stderr(log)
     _say(name, stage, f"started; the libraries' log: {_shown(log, root)}")
     try:
@@ -59,7 +61,9 @@ def main(stage: str, argv: Sequence[str] | None = None) -> int:
         print(f"\n{name} · {stage}: {_located(str(error), name)}", file=terminal, flush=True)
         return error.exit_code
     except (KeyboardInterrupt, SystemExit) as stop:  # tracking turns SIGTERM into a SystemExit
-        print(f"\n{name} · {stage}: stopped. Nothing was half-written; run it again to go on.", file=terminal, flush=True)
+        kept = "What was done is kept" if stage in RESUMABLE else "Nothing was half-written"
+        advice = f"To go on: dvc repro, or python -m components.{stage} {name}"
+        print(f"\n{name} · {stage}: stopped. {kept}. {advice}", file=terminal, flush=True)
         return stop.code if isinstance(stop, SystemExit) and isinstance(stop.code, int) else 130
     except Exception as error:  # noqa: BLE001  the last line of defence: one message, and the traceback where it can be read
         logging.getLogger(__name__).error("%s", traceback.format_exc())
@@ -71,7 +75,8 @@ def main(stage: str, argv: Sequence[str] | None = None) -> int:
         return 1
     for line in lines:
         _say(name, stage, line)
-    _say(name, stage, f"done in {time.monotonic() - started:.1f} s → artifacts/{name}/")
+    written = f" → artifacts/{name}/" if follower is None else ""
+    _say(name, stage, f"done in {time.monotonic() - started:.1f} s{written}")
     return 0
 
 
@@ -83,7 +88,17 @@ def run_stage(stage: str, name: str, root: Path) -> list[str]:
     from components.bridge.tracked import state_root, track
 
     job = Job.load(name, root)
-    with track(job, stage) as tracked, progress.listening(_show_progress(job, stage)), progress.listening(tracked.on_progress):
+    if stage == "train" and job.params.train.strategy == "multi_worker" and index_of_follower() is not None:
+        return _follow(job)
+    with (
+        track(job, stage, resumable=stage in RESUMABLE) as tracked,
+        progress.listening(_show_progress(job, stage)),
+        progress.listening(tracked.on_progress),
+        progress.listening(tracked.on_progress, again=True),
+        progress.hearing(lambda text: _say(name, stage, text)),
+    ):
+        if tracked.run.before.num_attempts:
+            _say(name, stage, f"goes on where it was stopped, in MLflow run {tracked.run.ref.run_id}")
         folders = {key: job.artifact(key) for key in INPUTS[stage]}
         scratch = job.artifact(f".partial-{stage}")
         shutil.rmtree(scratch, ignore_errors=True)  # left by a killed stage
@@ -108,6 +123,16 @@ def run_stage(stage: str, name: str, root: Path) -> list[str]:
         tracked.write_run_file(job.artifact("runs") / f"{stage}.json")
         shutil.rmtree(state_root(job, stage), ignore_errors=True)  # also those of inputs that are no more
     return outcome.lines
+
+
+def _follow(job: Job) -> list[str]:
+    """Trains together with the process that runs the stage, the chief, which alone tracks and writes artifacts."""
+    from components.bridge.tracked import state_folder
+
+    folders = {key: job.artifact(key) for key in INPUTS["train"]}
+    with tempfile.TemporaryDirectory(prefix="tensorline-") as scratch:
+        execute(job, "train", folders, Path(scratch), {}, state_folder(job, "train"))
+    return ["followed the chief, which writes the model"]
 
 
 def execute(

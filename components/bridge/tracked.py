@@ -20,21 +20,22 @@ from components.tracking.run_log import RunLog, reopen
 from components.tracking.runs import start_stage_run
 from components.tracking.store import Store, open_store
 
+RUN_FILE = "run.json"
+
 
 @dataclass(frozen=True)
 class Tracked:
-    """One stage execution and its run."""
+    """One stage execution and its run.
+
+    Attributes:
+        state_folder: As `state_folder` gives it.
+    """
 
     job: Job
     stage: str
     store: Store
     run: RunLog
-    inputs_digest: str
-
-    @property
-    def state_folder(self) -> Path:
-        """Where the stage may keep what is to survive a kill; another folder for any other inputs, code or parameters."""
-        return state_root(self.job, self.stage) / self.inputs_digest[:16]
+    state_folder: Path
 
     def on_progress(self, metrics: Mapping[str, float], step: int, num_steps: int) -> None:
         """Logs what was published, so that the curve grows while the model learns."""
@@ -82,14 +83,18 @@ class Tracked:
 
 
 @contextmanager
-def track(job: Job, stage: str) -> Iterator[Tracked]:
-    """Opens the run of one stage execution, with its parameters and where it comes from."""
-    entry = job.shared.pipelines[job.name]
-    needs = stage_dependencies(job.root, stage, job.name, entry.model_dump())
+def track(job: Job, stage: str, *, resumable: bool = False) -> Iterator[Tracked]:
+    """Opens the run of one stage execution, with its parameters and where it comes from.
+
+    Args:
+        job: The pipeline.
+        stage: Its name.
+        resumable: The run of a killed attempt with the same inputs goes on.
+    """
     store = open_store(job.root)
     data = job.ingest_report()
-    params, dependencies = _sections(job, needs.params), digest_paths(needs.paths, job.root)
-    inputs = json.dumps({"params": params, "dependencies": dependencies}, sort_keys=True)
+    params, dependencies = _inputs(job, stage)
+    folder = _state_folder(job, stage, params, dependencies)
     with start_stage_run(
         store,
         job.name,
@@ -98,8 +103,25 @@ def track(job: Job, stage: str) -> Iterator[Tracked]:
         git=git_state(job.root),
         dependencies=dependencies,
         data_digest=data["data_digest"] if data else None,
+        note=folder / RUN_FILE if resumable else None,
     ) as run:
-        yield Tracked(job, stage, store, run, hashlib.sha256(inputs.encode()).hexdigest())
+        yield Tracked(job, stage, store, run, folder)
+
+
+def state_folder(job: Job, stage: str) -> Path:
+    """Where the stage may keep what is to survive a kill; another folder for any other inputs, code or parameters."""
+    return _state_folder(job, stage, *_inputs(job, stage))
+
+
+def _state_folder(job: Job, stage: str, params: Mapping[str, Any], dependencies: Mapping[str, str]) -> Path:
+    inputs = json.dumps({"params": params, "dependencies": dependencies}, sort_keys=True)
+    return state_root(job, stage) / hashlib.sha256(inputs.encode()).hexdigest()[:16]
+
+
+def _inputs(job: Job, stage: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """(parameters, digests of the dependencies) of the stage."""
+    needs = stage_dependencies(job.root, stage, job.name, job.shared.pipelines[job.name].model_dump())
+    return _sections(job, needs.params), digest_paths(needs.paths, job.root)
 
 
 def state_root(job: Job, stage: str) -> Path:

@@ -17,6 +17,7 @@ from components.environment import prepare
 from components.errors import TensorlineError, UserError
 
 COMMANDS = {
+    "compare": "Prints the metrics of several pipelines side by side.",
     "doctor": "Checks the machine and the repository, and names the fix for each failure.",
     "history": "Shows which version was champion, from when to when.",
     "ingest-check": "Tells what raw data hold, before any pipeline exists, and what would be rejected.",
@@ -25,6 +26,7 @@ COMMANDS = {
     "schema": "Shows the schema of a pipeline's data; --accept adopts it as the reviewed one.",
     "summary": "Prints a table of the pipelines and their models.",
     "tfx": "Runs a pipeline with TFX's own LocalDagRunner instead of DVC.",
+    "train": "Runs the stage train of a pipeline, also as one of several workers.",
     "trials": "Prints every trial of a pipeline's last search, the best first.",
 }
 
@@ -70,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             os.chdir(find_root())
             sys.path.insert(0, str(Path.cwd()))  # this clone's code, not that of the clone the environment was made in
-        group.main(args=argv, prog_name="tensorline", standalone_mode=False)
+        result = group.main(args=argv, prog_name="tensorline", standalone_mode=False)
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.Abort:
@@ -82,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TensorlineError as error:
         print(f"tensorline: {error}", file=sys.stderr)
         return error.exit_code
-    return 0
+    return result if isinstance(result, int) else 0  # of a command that leaves by context.exit
 
 
 if __name__ == "__main__":

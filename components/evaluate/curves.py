@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from components.evaluate.metrics import METRICS
+from components.evaluate.decision import Choice
+from components.evaluate.metrics import METRICS, Decision, likelier
 from components.evaluate.model_info import ModelInfo
 from components.evaluate.predictions import Predictions
 
@@ -22,11 +23,14 @@ MAX_CURVES = 6
 _NUM_BINS = 10
 
 
-def make_tables(model: ModelInfo, predictions: Predictions, seed: int) -> dict[str, pd.DataFrame]:
+def make_tables(
+    model: ModelInfo, predictions: Predictions, seed: int, choice: Choice | None = None
+) -> dict[str, pd.DataFrame]:
     """Name of the table → table, by the model's kind.
 
     binary: roc, pr, calibration, confusion, classes; multiclass: the same, with roc and pr of one class against the rest, and
-    calibration of the likeliest class; regression: residuals; scored: none. Curves without both classes are empty.
+    calibration of the likeliest class; regression: residuals; scored: none. Curves without both classes are empty. Where a
+    threshold was chosen: costs (`Choice.curve`) and decisions.
     """
     labels, outputs = predictions.labels, predictions.outputs
     if model.kind == "scored":
@@ -38,6 +42,8 @@ def make_tables(model: ModelInfo, predictions: Predictions, seed: int) -> dict[s
     if model.kind == "binary":
         tables["roc"], tables["pr"] = roc(labels == 1, outputs), precision_recall(labels == 1, outputs)
         tables["calibration"] = calibration(labels == 1, outputs)
+        if choice is not None:
+            tables |= {"costs": choice.curve, "decisions": decisions(labels == 1, outputs, choice.decision)}
     else:
         chosen = np.argsort(-np.bincount(labels, minlength=len(names)), kind="stable")[:MAX_CURVES]
         tables["roc"] = _by_class(names, {each: roc(labels == each, outputs[:, each]) for each in sorted(chosen)})
@@ -73,6 +79,29 @@ def precision_recall(positive: NDArray[np.bool_], scores: NDArray) -> pd.DataFra
     return pd.DataFrame(
         {"precision": positives[keep] / predicted, "recall": positives[keep] / positives[-1], "threshold": thresholds[keep]}
     )
+
+
+def decisions(positive: NDArray[np.bool_], scores: NDArray, decision: Decision) -> pd.DataFrame:
+    """What is called positive at 0.5, and at the decision's threshold: two rows.
+
+    Columns: threshold, true_positives, false_positives, false_negatives, true_negatives, and cost, of all examples together.
+    """
+    import pandas as pd
+
+    rows = []
+    for threshold, called in ((0.5, likelier(scores)), (decision.threshold, decision.called(scores))):
+        false_positives, false_negatives = int(np.sum(called & ~positive)), int(np.sum(positive & ~called))
+        rows.append(
+            {
+                "threshold": threshold,
+                "true_positives": int(np.sum(called & positive)),
+                "false_positives": false_positives,
+                "false_negatives": false_negatives,
+                "true_negatives": int(np.sum(~called & ~positive)),
+                "cost": decision.false_positive * false_positives + decision.false_negative * false_negatives,
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def calibration(positive: NDArray[np.bool_], scores: NDArray) -> pd.DataFrame:

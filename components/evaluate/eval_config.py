@@ -11,7 +11,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.errors import ParamsError
-from components.evaluate.metrics import TOP_K, metrics_of
+from components.evaluate.metrics import TOP_K, Decision, decision_metrics, metrics_of
 from components.evaluate.model_info import ModelInfo
 from components.params.models import EvaluateParams, Threshold
 
@@ -99,6 +99,12 @@ def _tfma_threshold(threshold: Threshold) -> config_pb2.MetricThreshold:
     return config_pb2.MetricThreshold(value_threshold=bounds)
 
 
+def _no_metric(name: str, model: ModelInfo, metrics: list[str]) -> str:
+    if model.kind == "binary" and name in decision_metrics(Decision(1.0, 1.0, 0.5)):
+        return "measured only where mistakes have costs. Add evaluate.costs: {false_positive: 1.0, false_negative: 25.0}, say."
+    return f"a {model.kind} model has no such metric{_did_you_mean(name, metrics)} Known: {', '.join(metrics)}."
+
+
 _CONTENTS = {"image_domain": "images", "natural_language_domain": "texts"}
 
 
@@ -107,14 +113,18 @@ def check_params(model: ModelInfo, params: EvaluateParams, schema: schema_pb2.Sc
 
     Raises: ParamsError, listing every mistake.
     """
-    metrics, columns = list(metrics_of(model)), sorted(feature.name for feature in schema.feature)
+    # Of the threshold only the names of its metrics are wanted here.
+    decision = Decision(1.0, 1.0, 0.5) if params.costs is not None and model.kind == "binary" else None
+    metrics, columns = list(metrics_of(model, decision)), sorted(feature.name for feature in schema.feature)
     contents = {each.name: _CONTENTS.get(each.WhichOneof("domain_info") or "") for each in schema.feature}
     problems = [
-        f"evaluate.thresholds.{name}: a {model.kind} model has no such metric{_did_you_mean(name, metrics)} "
-        f"Known: {', '.join(metrics)}."
-        for name in params.thresholds
-        if name not in metrics
+        f"evaluate.thresholds.{name}: {_no_metric(name, model, metrics)}" for name in params.thresholds if name not in metrics
     ]
+    if params.costs is not None and model.kind != "binary":
+        problems.append(
+            f"evaluate.costs: the costs of false positives and false negatives choose a threshold between two classes, and "
+            f"this is a {model.kind} model. Remove the key."
+        )
     for index, names in enumerate(params.slices):
         if not names:
             problems.append(f"evaluate.slices.{index}: expected names of columns, got []. The overall slice is always there.")

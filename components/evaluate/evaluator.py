@@ -15,7 +15,7 @@ from tfx.utils import json_utils, proto_utils
 
 from components.evaluate.eval_config import TFMA_CLASSES, check_params, make_eval_config
 from components.evaluate.model_info import read_model_info
-from components.evaluate.predictions import TEST_SPLIT, count_test_records, read_columns
+from components.evaluate.predictions import TEST_SPLIT, count_records, read_columns
 from components.evaluate.slices import many_valued
 from components.params.models import EvaluateParams
 from components.saved_model import import_libraries
@@ -41,7 +41,7 @@ class EvaluatorExecutor(executor.Executor):
         schema = tfdv.load_schema_text(str(schema_file))
         check_params(model, params, schema)
         examples = Path(artifact_utils.get_single_uri(input_dict["examples"]))
-        count_test_records(examples)
+        count_records(examples)
         blessing = Path(artifact_utils.get_single_uri(output_dict["blessing"]))
         if model.kind not in TFMA_CLASSES:
             evaluation = Path(artifact_utils.get_single_uri(output_dict["evaluation"]))

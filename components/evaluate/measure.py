@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from components.errors import TensorlineError
 from components.evaluate.bootstrap import bootstrap, interval
-from components.evaluate.metrics import Metric, metrics_of
+from components.evaluate.metrics import Decision, Metric, metrics_of
 from components.evaluate.model_info import ModelInfo
 from components.evaluate.predictions import Predictions
 from components.evaluate.slices import Slice
 from components.params.models import EvaluateParams
+
+MAX_EXAMPLES = 25_000
+"""Of more, intervals are narrow, and those of all metrics would take minutes."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Measurement:
         values: Metric name → value; None where undefined.
         low, high: Bootstrap interval of the key metric; None where undefined.
         champion: Only overall, and only if there is one.
+        intervals: Metric name → bootstrap interval, of those metrics that have one: overall of every metric (see `measure`),
+            of a slice of the key metric.
     """
 
     num_examples: int
@@ -51,6 +56,7 @@ class Measurement:
     low: float | None
     high: float | None
     champion: Comparison | None = None
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def key_metric_of(model: ModelInfo) -> Metric:
@@ -67,16 +73,29 @@ def key_metric_of(model: ModelInfo) -> Metric:
     return metrics[model.key_metric]
 
 
-def measure(model: ModelInfo, predictions: Predictions, params: EvaluateParams, seed: int) -> Measurement:
-    """All examples, without a champion."""
-    return _measure(model, predictions, params, (seed,))
+def measure(
+    model: ModelInfo, predictions: Predictions, params: EvaluateParams, seed: int, decision: Decision | None = None
+) -> Measurement:
+    """All examples, without a champion; every metric with its interval, of more than `MAX_EXAMPLES` only the key metric."""
+    metrics = metrics_of(model, decision)
+    with_interval = list(metrics) if len(predictions.labels) <= MAX_EXAMPLES else [key_metric_of(model).name]
+    return _measure(model, predictions, metrics, with_interval, params, (seed,))
 
 
 def measure_slices(
-    model: ModelInfo, predictions: Predictions, slices: Iterable[Slice], params: EvaluateParams, seed: int
+    model: ModelInfo,
+    predictions: Predictions,
+    slices: Iterable[Slice],
+    params: EvaluateParams,
+    seed: int,
+    decision: Decision | None = None,
 ) -> list[tuple[Slice, Measurement]]:
-    """Each slice on its own resamples."""
-    return [(each, _measure(model, _take(predictions, each), params, (seed, index + 1))) for index, each in enumerate(slices)]
+    """Each slice on its own resamples; only the key metric has an interval."""
+    metrics, key_metric = metrics_of(model, decision), key_metric_of(model).name
+    return [
+        (each, _measure(model, _take(predictions, each), metrics, [key_metric], params, (seed, index + 1)))
+        for index, each in enumerate(slices)
+    ]
 
 
 def compare(
@@ -109,16 +128,26 @@ def why_incomparable(model: ModelInfo, champion: ModelInfo) -> str | None:
     return f"{found}; use another register.model_name, or take the alias from the champion"
 
 
-def _measure(model: ModelInfo, predictions: Predictions, params: EvaluateParams, seed: tuple[int, ...]) -> Measurement:
+def _measure(
+    model: ModelInfo,
+    predictions: Predictions,
+    metrics: Mapping[str, Metric],
+    with_interval: Iterable[str],
+    params: EvaluateParams,
+    seed: tuple[int, ...],
+) -> Measurement:
     labels, outputs = predictions.labels, predictions.outputs
-    values = {name: metric.value(labels, outputs) for name, metric in metrics_of(model).items()}
-    key_metric = key_metric_of(model)
-    bounds = None
-    if not math.isnan(values[key_metric.name]):
-        resampled = bootstrap([key_metric.estimator(labels, outputs)], len(labels), params.num_resamples, seed)
-        bounds = interval(resampled[0], params.confidence)
-    low, high = bounds or (None, None)
-    return Measurement(len(labels), {name: None if math.isnan(value) else value for name, value in values.items()}, low, high)
+    values = {name: metric.value(labels, outputs) for name, metric in metrics.items()}
+    defined = [name for name in with_interval if not math.isnan(values[name])]
+    intervals = {}
+    if defined:
+        estimators = [metrics[name].estimator(labels, outputs) for name in defined]
+        resampled = bootstrap(estimators, len(labels), params.num_resamples, seed)
+        found = {name: interval(row, params.confidence) for name, row in zip(defined, resampled, strict=True)}
+        intervals = {name: bounds for name, bounds in found.items() if bounds is not None}
+    low, high = intervals.get(key_metric_of(model).name, (None, None))
+    shown = {name: None if math.isnan(value) else value for name, value in values.items()}
+    return Measurement(len(labels), shown, low, high, intervals=intervals)
 
 
 def _take(predictions: Predictions, part: Slice) -> Predictions:

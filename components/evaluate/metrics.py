@@ -19,9 +19,29 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 Estimator = Callable[[Floats], Floats]
+Called = Callable[[NDArray], NDArray[np.bool_]]
+"""Scores → which examples are called positive."""
 
 # Keras and TFMA clip probabilities at the same distance from 0 and 1, so that one wrong certainty isn't an infinite loss.
 _EPSILON = 1e-7
+
+
+@dataclass(frozen=True)
+class Decision:
+    """From which score on an example is called positive, and the costs that the threshold was chosen by.
+
+    Attributes:
+        false_positive, false_negative: What each such mistake costs.
+        threshold: A score of at least this is called positive.
+    """
+
+    false_positive: float
+    false_negative: float
+    threshold: float
+
+    def called(self, scores: NDArray) -> NDArray[np.bool_]:
+        """Which examples are called positive."""
+        return np.asarray(scores >= self.threshold)
 
 
 @dataclass(frozen=True)
@@ -126,11 +146,28 @@ def _log_loss(labels: NDArray, scores: NDArray) -> Estimator:
     return _mean(-np.log(np.where(labels == 1, clipped, 1 - clipped)))
 
 
-def _confusion_ratio(numerator: str, denominator: str) -> Callable[[NDArray, NDArray], Estimator]:
+def likelier(scores: NDArray) -> NDArray[np.bool_]:
+    """Which examples are of the likelier class, with exactly 0.5 the first one, as for Keras and TFMA."""
+    return np.asarray(scores > 0.5)
+
+
+def _accuracy(called: Called) -> Callable[[NDArray, NDArray], Estimator]:
+    return lambda labels, scores: _mean(called(scores) == (labels == 1))
+
+
+def _cost(decision: Decision, called: Called) -> Callable[[NDArray, NDArray], Estimator]:
+    def make(labels: NDArray, scores: NDArray) -> Estimator:
+        label, predicted = labels == 1, called(scores)
+        return _mean(decision.false_positive * (predicted & ~label) + decision.false_negative * (label & ~predicted))
+
+    return make
+
+
+def _confusion_ratio(numerator: str, denominator: str, called: Called = likelier) -> Callable[[NDArray, NDArray], Estimator]:
     """A ratio of sums over the examples' memberships, written with `label`, `predicted`, `both`, `sum` and `twice`."""
 
     def make(labels: NDArray, scores: NDArray) -> Estimator:
-        label, predicted = labels == 1, scores > 0.5
+        label, predicted = labels == 1, called(scores)
         both = label & predicted
         terms = {
             "label": label * 1.0,
@@ -220,7 +257,7 @@ _METRICS: dict[str, list[Metric]] = {
     "binary": [
         Metric("auc", "ROC AUC", "higher", _auc, "the examples are all of one class"),
         Metric("auc_pr", "PR AUC", "higher", _auc_pr, "the examples are all of one class"),
-        Metric("accuracy", "Accuracy", "higher", lambda labels, scores: _mean((scores > 0.5) == (labels == 1))),
+        Metric("accuracy", "Accuracy", "higher", _accuracy(likelier)),
         Metric("precision", "Precision", "higher", _confusion_ratio("both", "predicted"), _NO_PREDICTED),
         Metric("recall", "Recall", "higher", _confusion_ratio("both", "label"), _NO_POSITIVE),
         Metric("f1", "F1", "higher", _confusion_ratio("twice", "sum"), f"{_NO_POSITIVE}, nor predicted as such"),
@@ -250,8 +287,39 @@ METRICS: dict[str, dict[str, Metric]] = {kind: {each.name: each for each in metr
 """Kind of model → name → metric, in the order of the reports."""
 
 
-def metrics_of(model: ModelInfo) -> dict[str, Metric]:
-    """Name → metric: those of the model's kind that its number of classes allows, or those that its recipe brought."""
+def decision_metrics(decision: Decision) -> dict[str, Metric]:
+    """Name → metric of a binary model: at the decision's threshold, where the name does not say otherwise.
+
+    Those at 0.5 (accuracy, precision, recall, f1, which TFMA measures too) keep their plain names.
+    """
+    at, called = f"at the threshold {decision.threshold:.4g}", decision.called
+    no_predicted = f"no example scores at least {decision.threshold:.4g}"
+    ratios = {
+        "precision": ("Precision", "both", "predicted", no_predicted),
+        "recall": ("Recall", "both", "label", _NO_POSITIVE),
+        "f1": ("F1", "twice", "sum", f"{_NO_POSITIVE}, nor called such"),
+    }
+    metrics = [
+        Metric("cost", f"Cost an example {at}", "lower", _cost(decision, called)),
+        Metric("cost_at_half", "Cost an example at 0.5", "lower", _cost(decision, likelier)),
+        Metric("accuracy_at_threshold", f"Accuracy {at}", "higher", _accuracy(called)),
+        *(
+            Metric(f"{name}_at_threshold", f"{title} {at}", "higher", _confusion_ratio(above, below, called), undefined)
+            for name, (title, above, below, undefined) in ratios.items()
+        ),
+    ]
+    return {each.name: each for each in metrics}
+
+
+def metrics_of(model: ModelInfo, decision: Decision | None = None) -> dict[str, Metric]:
+    """Name → metric: those of the model's kind that its number of classes allows, or those that its recipe brought.
+
+    Args:
+        model: What is judged.
+        decision: Of a binary model, if there is a threshold other than 0.5: brings the metrics at it.
+    """
+    if decision is not None:
+        return {**metrics_of(model), **decision_metrics(decision)}
     if model.kind == "scored":
         places = {name: place for place, name in enumerate(model.scores)}
         return {

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from components.evaluate.curves import confusion_matrix
+from components.evaluate.decision import LEAST_SHOWN, Choice
 from components.evaluate.measure import Measurement
 from components.evaluate.metrics import Metric
 from components.evaluate.model_info import ModelInfo
@@ -37,6 +38,7 @@ def draw(
     overall: Measurement,
     slices: Sequence[tuple[Slice, Measurement]],
     key_metric: Metric,
+    choice: Choice | None = None,
 ) -> dict[str, Figure]:
     """Name of the picture → picture; only those that the data allow (no ROC curve of one class, no slices of none)."""
     figures: dict[str, Figure] = {}
@@ -51,7 +53,12 @@ def draw(
             figures["roc"] = _roc(tables, overall, key_metric)
             figures["precision_recall"] = _precision_recall(tables["pr"], overall, float(np.mean(predictions.labels == 1)))
         figures["calibration"] = _calibration(tables["calibration"], model)
-        figures["confusion"] = _confusion(model, predictions)
+        figures["confusion"] = _confusion(model, predictions.labels, predictions.classes)
+        if choice is not None:
+            called = choice.decision.called(predictions.outputs).astype(np.int64)
+            title = f"Confusion at the threshold {choice.decision.threshold:.4g}"
+            figures["confusion_at_threshold"] = _confusion(model, predictions.labels, called, title)
+            figures["costs"] = _costs(tables["costs"], choice)
         if model.kind == "binary":
             figures["scores"] = _scores(model, predictions)
         else:
@@ -158,10 +165,28 @@ def _wilson(fraction: Any, count: Any) -> tuple[Any, Any]:
     return centre - half, centre + half
 
 
-def _confusion(model: ModelInfo, predictions: Predictions) -> Figure:
-    counts = confusion_matrix(predictions.labels, predictions.classes, len(model.class_names))
+def _costs(table: pd.DataFrame, choice: Choice) -> Figure:
+    decision = choice.decision
+    figure, axes = _axes("Cost by threshold, on the eval split", "Threshold", "Cost an example")
+    inside = table[(table["threshold"] >= LEAST_SHOWN) & (table["threshold"] <= 1 - LEAST_SHOWN)]
+    axes.plot(inside["threshold"], inside["cost"], color=_BLUE, drawstyle="steps-pre")
+    axes.set_xscale("logit")
+    axes.set_yscale("symlog", linthresh=1.0 / choice.num_examples)
+    axes.set_ylim(bottom=0)
+    ticks = [LEAST_SHOWN, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 1 - LEAST_SHOWN]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_xticks([], minor=True)
+    axes.axvline(0.5, color=_GREY, linestyle=":", label="0.5")
+    shown = min(max(decision.threshold, LEAST_SHOWN), 1 - LEAST_SHOWN)
+    axes.axvline(shown, color=_ORANGE, label=f"chosen: {decision.threshold:.4g}")
+    axes.legend(frameon=False)
+    return figure
+
+
+def _confusion(model: ModelInfo, labels: Any, predicted: Any, title: str = "Confusion") -> Figure:
+    counts = confusion_matrix(labels, predicted, len(model.class_names))
     chosen = np.sort(np.argsort(-counts.sum(axis=1), kind="stable")[:_MAX_CLASSES])
-    title = "Confusion" if len(chosen) == len(counts) else f"Confusion of the {len(chosen)} most frequent classes"
+    title = title if len(chosen) == len(counts) else f"Confusion of the {len(chosen)} most frequent classes"
     counts = counts[np.ix_(chosen, chosen)]
     names = [short(model.class_names[each], 20) for each in chosen]
     size = max(4.6, 1.9 + 0.42 * len(names))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from tensorflow_metadata.proto.v0 import schema_pb2
 
-TEST_SPLIT = "test"
+TEST_SPLIT, EVAL_SPLIT = "test", "eval"
 _SIGNATURES = {"scored": "score_examples"}
 _BATCH_SIZE = 8192
 _BATCH_SIZE_OF_LARGE_INPUTS = 256
@@ -30,7 +30,7 @@ _BATCH_SIZE_OF_LARGE_INPUTS = 256
 
 @dataclass(frozen=True)
 class Predictions:
-    """The test split as the model sees it.
+    """A split, as the model sees it; the test split, if nothing else is said.
 
     Attributes:
         labels: Class ids (int64) or numbers (float64), [N]; NaN of the kind `scored`.
@@ -51,9 +51,14 @@ class Predictions:
 
 
 def predict(
-    examples: Path, folder: Path, model: ModelInfo, schema: schema_pb2.Schema, columns: Sequence[str] = ()
+    examples: Path,
+    folder: Path,
+    model: ModelInfo,
+    schema: schema_pb2.Schema,
+    columns: Sequence[str] = (),
+    split: str = TEST_SPLIT,
 ) -> Predictions:
-    """Predicts the test split with the model in `folder`, which also says what the labels are.
+    """Predicts a split with the model in `folder`, which also says what the labels are.
 
     Args:
         examples: Folder of the Examples artifact.
@@ -61,22 +66,23 @@ def predict(
         model: What its model.json says.
         schema: Of the raw features.
         columns: Raw columns to read for slices.
+        split: Whose examples are predicted.
 
     Raises:
-        UserError: The test split is empty; the model predicts NaN; a label is unknown to it; a column holds several values.
-        AccountingError: There are more or fewer predictions than records in the test split's files.
+        UserError: The split is empty; the model predicts NaN; a label is unknown to it; a column holds several values.
+        AccountingError: There are more or fewer predictions than records in the split's files.
     """
     import pyarrow as pa
     import tensorflow as tf
 
-    num_records = count_test_records(examples)
+    num_records = count_records(examples, split)
     loaded = load(folder)
     signature = loaded.signatures[_SIGNATURES.get(model.kind, "serving_default")]
     decode = _decoder(schema, columns)
     labels: list[NDArray] = []
     outputs: list[NDArray] = []
     tables: list[pa.Table] = []
-    for batch in read_serialized(examples, TEST_SPLIT, _batch_size(model)):
+    for batch in read_serialized(examples, split, _batch_size(model)):
         serialized = tf.constant(batch)
         outputs.append(_outputs(signature(examples=serialized), model, model))
         if model.kind == "scored":
@@ -119,13 +125,13 @@ def read_columns(examples: Path, schema: schema_pb2.Schema, columns: Sequence[st
     return _single_values(pa.concat_tables(tables, promote_options="default"), columns)
 
 
-def count_test_records(examples: Path) -> int:
-    """Number of records in the test split's files. Raises: UserError if there is none."""
-    num_records = count_split(examples, TEST_SPLIT)
+def count_records(examples: Path, split: str = TEST_SPLIT) -> int:
+    """Number of records in the files of a split. Raises: UserError if there is none."""
+    num_records = count_split(examples, split)
     if num_records == 0:
         raise UserError(
-            "evaluate: the test split holds no example, so nothing can be measured. "
-            "Expected some: enlarge data.split.test, or add data."
+            f"evaluate: the {split} split holds no example, so nothing can be measured. "
+            f"Expected some: enlarge data.split.{split}, or add data."
         )
     return num_records
 

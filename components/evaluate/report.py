@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from components.evaluate.decision import Choice
 from components.evaluate.example_plots import example_grid, shown_probability
 from components.evaluate.examples import ExampleGroups, example_table
 from components.evaluate.measure import Measurement
-from components.evaluate.metrics import Metric, metrics_of
+from components.evaluate.metrics import Decision, Metric, metrics_of
 from components.evaluate.model_info import ModelInfo
 from components.evaluate.plots import draw, save
 from components.evaluate.predictions import Predictions
@@ -38,7 +39,7 @@ _DIGITS = 9
 
 @dataclass(frozen=True)
 class Findings:
-    """All that a report is written from; `slices` begin with the overall one."""
+    """All that a report is written from; `slices` begin with the overall one, `choice` is that of the decision threshold."""
 
     model: ModelInfo
     model_name: str
@@ -50,6 +51,12 @@ class Findings:
     verdict: Verdict
     tables: dict[str, pd.DataFrame]
     examples: ExampleGroups
+    choice: Choice | None = None
+
+    @property
+    def decision(self) -> Decision | None:
+        """The threshold that was chosen, if any was."""
+        return None if self.choice is None else self.choice.decision
 
 
 def write_report(folder: Path, findings: Findings) -> None:
@@ -59,7 +66,7 @@ def write_report(folder: Path, findings: Findings) -> None:
     _write_json(folder / VERDICT_FILE, _rounded(findings.verdict.as_dict()))
     _write_predictions(folder / PREDICTIONS_FILE, findings)
     examples = {WRONG_EXAMPLES: findings.examples.wrong, RIGHT_EXAMPLES: findings.examples.right}
-    tables = {"slices": slice_table(findings), **findings.tables}
+    tables = {"slices": slice_table(findings), "intervals": interval_table(findings), **findings.tables}
     tables |= {name: example_table(groups) for name, groups in examples.items() if groups}
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=False, float_format=f"%.{_DIGITS}g", lineterminator="\n")
@@ -70,6 +77,7 @@ def write_report(folder: Path, findings: Findings) -> None:
         overall=findings.overall,
         slices=findings.slices,
         key_metric=findings.key_metric,
+        choice=findings.choice,
     )
     grids = {name: figure for name, groups in examples.items() if (figure := example_grid(groups)) is not None}
     for name, figure in {**figures, **grids}.items():
@@ -78,7 +86,10 @@ def write_report(folder: Path, findings: Findings) -> None:
 
 
 def flat_metrics(findings: Findings) -> dict[str, float | int | bool | None]:
-    """For `dvc metrics`: every metric, the key metric's interval, the comparison with the champion if there is one."""
+    """For `dvc metrics`: every metric, the key metric's interval, the decision threshold and the comparison with the champion.
+
+    The last two only if there are any.
+    """
     overall, name, champion = findings.overall, findings.key_metric.name, findings.verdict.champion
     metrics: dict[str, float | int | bool | None] = {
         "num_examples": overall.num_examples,
@@ -86,6 +97,8 @@ def flat_metrics(findings: Findings) -> dict[str, float | int | bool | None]:
         f"{name}_low": overall.low,
         f"{name}_high": overall.high,
     }
+    if findings.decision is not None:
+        metrics["decision_threshold"] = findings.decision.threshold
     if champion is not None:
         metrics |= {
             f"champion_{name}": champion.value,
@@ -95,6 +108,17 @@ def flat_metrics(findings: Findings) -> dict[str, float | int | bool | None]:
         }
     metrics["thresholds_met"] = findings.verdict.thresholds_met
     return _rounded(metrics)
+
+
+def interval_table(findings: Findings) -> pd.DataFrame:
+    """A row a metric, overall: metric, value, low, high; empty where undefined."""
+    import pandas as pd
+
+    rows = []
+    for name, value in findings.overall.values.items():
+        low, high = findings.overall.intervals.get(name, (None, None))
+        rows.append({"metric": name, "value": value, "low": low, "high": high})
+    return pd.DataFrame(rows)
 
 
 def slice_table(findings: Findings) -> pd.DataFrame:
@@ -133,6 +157,7 @@ def _rounded(content: Any) -> Any:
 def _write_predictions(path: Path, findings: Findings) -> None:
     """Columns record, label, prediction, then score or probabilities of a classifier, then the columns of the slices.
 
+    `prediction` is the likeliest class; where a threshold was chosen, `decision` is the class that it gives.
     Of the kind `scored`: the scores in place of label and prediction.
     """
     import numpy as np
@@ -152,6 +177,9 @@ def _write_predictions(path: Path, findings: Findings) -> None:
         scores = pa.array(predictions.outputs.astype(np.float32).ravel())
         if findings.model.kind == "binary":
             columns["score"] = scores
+            if findings.decision is not None:
+                called = findings.decision.called(predictions.outputs).astype(np.int64)
+                columns["decision"] = of_class.take(pa.array(called))
         else:
             columns["probabilities"] = pa.FixedSizeListArray.from_arrays(scores, len(names))
     for name in predictions.columns:
@@ -172,7 +200,8 @@ def _page(folder: Path, figures: list[str], grids: list[str], findings: Findings
         classes = classes.iloc[np.sort(np.argsort(-classes["num_examples"], kind="stable")[:_MAX_ROWS])]
     return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         findings=findings,
-        metrics=metrics_of(findings.model),
+        metrics=metrics_of(findings.model, findings.decision),
+        decisions=[] if findings.choice is None else findings.tables["decisions"].to_dict("records"),
         thresholds={each.metric: each for each in findings.verdict.thresholds},
         images={name: images[name] for name in figures},
         grids={name: images[name] for name in grids},

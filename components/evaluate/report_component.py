@@ -14,12 +14,13 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 
 from components.evaluate.agreement import check_agreement
 from components.evaluate.curves import make_tables
+from components.evaluate.decision import choose
 from components.evaluate.eval_config import TFMA_CLASSES, check_params
 from components.evaluate.examples import pick_examples
 from components.evaluate.measure import Comparison, compare, key_metric_of, measure, measure_slices, why_incomparable
 from components.evaluate.metrics import metrics_of
 from components.evaluate.model_info import ModelInfo, read_model_info
-from components.evaluate.predictions import Predictions, predict, predict_as
+from components.evaluate.predictions import EVAL_SPLIT, Predictions, predict, predict_as
 from components.evaluate.report import Findings, write_report
 from components.evaluate.report_artifact import Report
 from components.evaluate.slices import make_slices
@@ -54,10 +55,16 @@ class ModelReportExecutor(base_executor.BaseExecutor):
         approximated: list[str] = []
         if model.kind in TFMA_CLASSES:
             blessed, approximated = check_agreement(model, predictions, params, folders["evaluation"], folders["blessing"])
-        overall = measure(model, predictions, params, seed)
+        choice = None
+        if params.costs is not None:
+            on_eval = predict(folders["examples"], folders["model"], model, schema, split=EVAL_SPLIT)
+            choice = choose(on_eval.labels, on_eval.outputs, params.costs)
+        decision = None if choice is None else choice.decision
+        overall = measure(model, predictions, params, seed, decision)
         if "baseline_model" in folders:
             overall = dataclasses.replace(overall, champion=_compare(folders, model, predictions, params, seed))
-        undefined = {name: metric.undefined for name, metric in metrics_of(model).items() if overall.values[name] is None}
+        metrics = metrics_of(model, decision)
+        undefined = {name: metric.undefined for name, metric in metrics.items() if overall.values[name] is None}
         verdict = make_verdict(overall, key_metric, undefined, params, blessed=blessed, approximated=approximated)
         whole, *parts = make_slices(predictions.columns, params.slices)
         findings = Findings(
@@ -67,10 +74,11 @@ class ModelReportExecutor(base_executor.BaseExecutor):
             confidence=params.confidence,
             predictions=predictions,
             overall=overall,
-            slices=[(whole, overall), *measure_slices(model, predictions, parts, params, seed)],
+            slices=[(whole, overall), *measure_slices(model, predictions, parts, params, seed, decision)],
             verdict=verdict,
-            tables=make_tables(model, predictions, seed),
+            tables=make_tables(model, predictions, seed, choice),
             examples=pick_examples(folders["examples"], model, predictions),
+            choice=choice,
         )
         write_report(Path(artifact_utils.get_single_uri(output_dict["report"])), findings)
 

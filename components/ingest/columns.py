@@ -38,6 +38,7 @@ class Columns:
     Attributes:
         raw_names: Name → name in the file, of every column of the files.
         expressions: Name → expression, of every derived column, in order.
+        thinning: The conditions of `data.thin`, each with the fraction that is kept.
         measured: Name → kind, of what is measured of the columns of texts and images.
         features: Names of the columns that examples have, the label among them, sorted.
         typed: File columns whose values are needed as their kind.
@@ -59,6 +60,7 @@ class Columns:
         self._problems: list[str] = []
         self.raw_names = self._rename()
         self.expressions = self._derive()
+        self.thinning = self._thin()
         self.measured = self._measure()
         self._known = [*self.raw_names, *self.expressions, *self.measured]
         self._check_names()
@@ -71,7 +73,8 @@ class Columns:
                 set(self._known) - {*data.drop, split_column} | ({data.label} if data.label is not None else set())
             )
         self._raise_problems()
-        read = {name for expression in self.expressions.values() for name in expression.column_names()}
+        conditions = [condition for condition, _ in self.thinning]
+        read = {name for each in (*self.expressions.values(), *conditions) for name in each.column_names()}
         needed = {
             *self.features,
             *read,
@@ -100,6 +103,8 @@ class Columns:
                 kinds[name] = self._declared_kind(name)
         for name, expression in self.expressions.items():
             kinds[name] = self._derived_kind(name, expression, kinds)
+        for condition, _ in self.thinning:
+            self._check_condition(condition, kinds)
         kinds.update(self.measured)
         if self._data.windows is not None:
             self._check_numbers("inputs", self._data.windows.inputs, kinds)
@@ -143,6 +148,18 @@ class Columns:
                 expression = Expression("0", where)  # so that what builds on it is checked too
             expressions[name] = expression
         return expressions
+
+    def _thin(self) -> list[tuple[Expression, float]]:
+        thinning = []
+        for text, fraction in self._data.thin.items():
+            try:
+                condition = Expression(text, "data.thin")
+                condition.check_names([*self.raw_names, *self.expressions])
+            except ParamsError as error:
+                self._problem(str(error))
+                continue
+            thinning.append((condition, fraction))
+        return thinning
 
     def _measure(self) -> dict[str, Kind]:
         measured: dict[str, Kind] = {}
@@ -239,6 +256,18 @@ class Columns:
                 "same. Change the expression, or the schema."
             )
         return reviewed
+
+    def _check_condition(self, condition: Expression, kinds: Mapping[str, Kind]) -> None:
+        try:
+            kind = condition.kind(kinds)
+        except ParamsError as error:
+            self._problem(str(error))
+            return
+        if kind not in ("boolean", "missing"):
+            self._problem(
+                f"{condition.where}: '{condition.text}' gives {kind}, which is no condition. Compare with a value, as in "
+                f"'{condition.text} == 1'."
+            )
 
     def _problem(self, problem: str) -> None:
         self._problems.append(problem)

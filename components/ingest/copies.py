@@ -13,7 +13,6 @@ import pyarrow as pa
 
 from components.ingest.records import Prepared
 from components.ingest.rejects import Check
-from components.ingest.split import NO_SPLIT
 from components.params.models import SPLITS, ImageParams
 
 _RECENT = 1 << 16
@@ -97,7 +96,7 @@ class Copies:
             return prepared
         start = len(self._splits)
         self._splits += prepared.splits.tobytes()
-        rows = np.flatnonzero(prepared.splits != NO_SPLIT)
+        rows = np.flatnonzero(prepared.splits >= 0)
         unwanted: list[tuple[Check, np.ndarray, np.ndarray]] = []
         together = np.zeros(len(rows), np.uint64)
         for name, seen in self._seen.items():

@@ -78,9 +78,11 @@ def ingest(data: DataParams, schema: schema_pb2.Schema | None, examples: Path, r
                 "num_records_in": result.num_records_in,
                 "num_examples": {split: result.num_examples[split] for split in SPLITS},
                 "num_rejects": result.num_rejects,
+                **({"num_thinned": result.num_thinned.total()} if data.thin else {}),
             }
             for result in results
         },
+        **(_thinned(data, results) if data.thin else {}),
         "by_rule": by_rule(results),
         "columns": dict(reading.converter.feature_kinds),
         "num_values": {name: num_values[name] for name in columns.features},
@@ -124,6 +126,7 @@ def _convert(
     for block, converted in map_blocks(pool, reading.converter.finish, reading.prepared(source, file_split)):
         result.num_records_in += block.num_records
         result.num_converted.update(block.num_converted)
+        result.num_thinned.update(block.num_thinned)
         result.faults += converted.faults
         num_values.update(converted.num_values)
         for split, framed in converted.framed.items():
@@ -162,6 +165,12 @@ def _cut(
     return result
 
 
+def _thinned(data: DataParams, results: Sequence[FileResult]) -> dict[str, Any]:
+    """How many good records `data.thin` left out, in all and by condition."""
+    by_condition = {condition: sum(result.num_thinned[condition] for result in results) for condition in data.thin}
+    return {"num_thinned": sum(by_condition.values()), "thinned_by_condition": by_condition}
+
+
 def _about_images(results: Sequence[FileResult], copies: Copies) -> dict[str, Any]:
     """What was done to images, and which files were taken for none."""
     converted: Counter[str] = Counter()
@@ -192,17 +201,18 @@ def _judge(data: DataParams, results: Sequence[FileResult]) -> None:
 
 
 def _account(content: dict[str, Any]) -> None:
-    """Raises an AccountingError unless records in = examples + rejects, in every file and in all."""
+    """Raises an AccountingError unless records in = examples + rejects + records thinned out, in every file and in all."""
     for name, counts in [*content["by_file"].items(), ("all files", content)]:
-        num_examples = sum(counts["num_examples"].values())
+        num_examples, num_thinned = sum(counts["num_examples"].values()), counts.get("num_thinned", 0)
         if "windows" in content:  # which files share
             if name in content["by_file"]:
                 continue
             num_examples = content["windows"]["num_rows"]
-        if counts["num_records_in"] != num_examples + counts["num_rejects"]:
+        if counts["num_records_in"] != num_examples + counts["num_rejects"] + num_thinned:
+            shown = f", {num_thinned:,} left out by data.thin" if num_thinned else ""
             raise AccountingError(
                 f"ingest: {name}: {counts['num_records_in']:,} records in, {num_examples:,} examples and "
-                f"{counts['num_rejects']:,} rejects out. Expected as many out as in. Please report it with the file."
+                f"{counts['num_rejects']:,} rejects out{shown}. Expected as many out as in. Please report it with the file."
             )
 
 

@@ -23,6 +23,7 @@ def outcome(job: Job, folders: Mapping[str, Path]) -> Outcome:
         metrics={
             "num_records_in": report["num_records_in"],
             "num_rejects": report["num_rejects"],
+            **({"num_thinned": report["num_thinned"]} if "num_thinned" in report else {}),
             **{f"num_examples_{split}": count for split, count in report["num_examples"].items()},
         },
         files={folder / REPORT_FILE: "ingest", folder / REJECTS_FILE: "ingest"},

@@ -37,6 +37,7 @@ class FileResult:
     num_records_in: int = 0
     num_examples: Counter[str] = field(default_factory=Counter)
     num_converted: Counter[str] = field(default_factory=Counter)
+    num_thinned: Counter[str] = field(default_factory=Counter)
     faults: list[Fault] = field(default_factory=list)
 
     @property

@@ -17,6 +17,8 @@ from components.ingest.source import Block
 from components.ingest.sources import NAN_SPELLINGS
 from components.ingest.split import (
     NO_SPLIT,
+    THINNED,
+    hash_fractions,
     join_present,
     split_by_calendar,
     split_by_column,
@@ -87,9 +89,10 @@ class Prepared:
     Attributes:
         num_records: In the block.
         features: Feature → values, [records].
-        splits: Index into `SPLITS`, or `NO_SPLIT` for bad records; int8, [records].
+        splits: Index into `SPLITS`, `NO_SPLIT` for bad records, or `THINNED`; int8, [records].
         faults: Of the bad records.
         images: Column of images → what was measured: `image_batch.IMAGE`, [records].
+        num_thinned: Condition of `data.thin` → how many good records were left out by it.
         times: Of the rows of a time series.
     """
 
@@ -98,12 +101,13 @@ class Prepared:
     splits: np.ndarray
     faults: _Faults
     images: dict[str, np.ndarray]
+    num_thinned: dict[str, int]
     times: Times | None = None
 
     @property
     def num_converted(self) -> dict[str, int]:
-        """How many images of the good records were written anew, by reason."""
-        bits = [table["converted"][self.splits != NO_SPLIT] for table in self.images.values()]
+        """How many images of the examples were written anew, by reason."""
+        bits = [table["converted"][self.splits >= 0] for table in self.images.values()]
         return {name: sum(int(np.count_nonzero(each & 1 << bit)) for each in bits) for bit, name in enumerate(CONVERSIONS)}
 
     def series(self, columns: Sequence[str]) -> Series:
@@ -220,11 +224,12 @@ class Converter:
         features = {name: pc.cast(values[name], _FEATURE_TYPES[kind], safe=False) for name, kind in self.feature_kinds.items()}
         splits = self._split(block, texts, values, file_split, faults, times).copy()  # Arrow's memory is read-only
         splits[faults.rows()] = NO_SPLIT
-        return Prepared(block.num_records, features, splits, faults, images, times)
+        num_thinned = self._thin(block, values, splits)
+        return Prepared(block.num_records, features, splits, faults, images, num_thinned, times)
 
     def finish(self, prepared: Prepared) -> Converted:
         """Writes the examples of a block."""
-        good = np.flatnonzero(prepared.splits != NO_SPLIT)
+        good = np.flatnonzero(prepared.splits >= 0)
         features, splits = prepared.features, prepared.splits[good]
         if len(good) < prepared.num_records:
             features = {name: array.take(pa.array(good)) for name, array in features.items()}
@@ -295,11 +300,7 @@ class Converter:
             return np.full(block.num_records, SPLITS.index(str(file_split)), np.int8)
         if isinstance(split, HashSplit):
             # The text of the file, not the values: so the split outlives changes of casts and derived columns.
-            names = split.key or self._hashed
-            keys = [self._key(block, name, values) for name in names]
-            if self._data.format == "jsonl" and not split.key:
-                # Files may have other keys: one more of them must not move the records that lack it.
-                keys = [join_present(dict(zip(map(self._raw_name, names), keys, strict=True)))]
+            keys = [self._key(block, name, values) for name in split.key] if split.key else self._content(block, values)
             return split_by_hash(keys, split)
         if isinstance(split, TimeSplit):
             told = values[split.column]
@@ -318,6 +319,31 @@ class Converter:
             self._unwritten(split.column, column),
         )
         return splits
+
+    def _thin(self, block: Block, values: Mapping[str, pa.Array], splits: np.ndarray) -> dict[str, int]:
+        """Marks the good records that `data.thin` leaves out; returns how many each condition did."""
+        if not self._columns.thinning:
+            return {}
+        # Of another stream than the splits: what is kept would else all be in train.
+        fractions = hash_fractions(self._content(block, values), 2)
+        num_thinned = {}
+        undecided = splits != NO_SPLIT
+        for condition, kept in self._columns.thinning:
+            met = pc.fill_null(pc.cast(condition.evaluate(values, block.num_records), pa.bool_()), False)
+            decided = undecided & met.to_numpy(zero_copy_only=False)
+            undecided &= ~decided
+            left_out = decided & (fractions >= kept)
+            splits[left_out] = THINNED
+            num_thinned[condition.text] = int(np.count_nonzero(left_out))
+        return num_thinned
+
+    def _content(self, block: Block, values: Mapping[str, pa.Array]) -> list[pa.Array]:
+        """The whole record as texts to be hashed."""
+        keys = [self._key(block, name, values) for name in self._hashed]
+        if self._data.format == "jsonl":
+            # Files may have other keys: one more of them must not move the records that lack it.
+            keys = [join_present(dict(zip(map(self._raw_name, self._hashed), keys, strict=True)))]
+        return keys
 
     def _key(self, block: Block, name: str, values: Mapping[str, pa.Array]) -> pa.Array:
         if name in self._columns.raw_names:

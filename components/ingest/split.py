@@ -17,6 +17,8 @@ from components.params.models import SPLITS, CalendarSplit, ColumnSplit, HashSpl
 
 NO_SPLIT = -1
 """In place of an index into `SPLITS`: the record can't be placed."""
+THINNED = -2
+"""In place of an index into `SPLITS`: the record is good, and `data.thin` leaves it out."""
 _SEPARATOR, _NAME_SEPARATOR = b"\x1f", b"\x1e"
 
 
@@ -52,24 +54,11 @@ def check_split(split: object, kinds: Mapping[str, Kind]) -> None:
 def split_by_hash(values: Sequence[pa.Array], split: HashSplit) -> np.ndarray:
     """Splits by the text of `values`, one binary column each: records that are alike go together.
 
-    The hash is zlib's CRC-32 of the joined text, mixed by SplitMix64's finalizer: both are defined to the bit, whatever the
-    machine and the versions. A missing value counts as empty.
-
     Returns: int8, [records], indices into `SPLITS`.
     """
     if not values:
         raise ParamsError("data.split.key: names no column. Expected at least one, or no key.")
-    if len(values) == 1:  # long ones, as images are, need not be copied
-        texts = pc.fill_null(values[0], b"")
-    else:
-        texts = pc.binary_join_element_wise(*values, _SEPARATOR, null_handling="replace", null_replacement=b"")
-    mixed = np.fromiter(map(zlib.crc32, texts.to_numpy(zero_copy_only=False)), np.uint64, len(texts))
-    # CRC is linear, so neighbouring keys have related checksums: the finalizer breaks every relation.
-    mixed += np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    fraction = (mixed ^ (mixed >> np.uint64(31))) / 2.0**64
-    return _by_share(fraction, split)
+    return _by_share(hash_fractions(values, 1), split)
 
 
 def split_by_calendar(places: np.ndarray, split: CalendarSplit) -> np.ndarray:
@@ -79,6 +68,30 @@ def split_by_calendar(places: np.ndarray, split: CalendarSplit) -> np.ndarray:
 
 def _by_share(fractions: np.ndarray, split: Shares) -> np.ndarray:
     return np.searchsorted([split.train, split.train + split.eval], fractions, side="right").astype(np.int8)
+
+
+def hash_fractions(values: Sequence[pa.Array], stream: int) -> np.ndarray:
+    """A number in [0, 1) for each record, as if at random, by the text of `values`, one binary column each.
+
+    The hash is zlib's CRC-32 of the joined text, mixed as SplitMix64 does it (Steele et al. 2014): both are defined to the
+    bit, whatever the machine and the versions. A missing value counts as empty.
+
+    Args:
+        values: One or more.
+        stream: Of numbers that have nothing to do with those of other streams, from 1 on.
+
+    Returns: float64, [records].
+    """
+    if len(values) == 1:  # long ones, as images are, need not be copied
+        texts = pc.fill_null(values[0], b"")
+    else:
+        texts = pc.binary_join_element_wise(*values, _SEPARATOR, null_handling="replace", null_replacement=b"")
+    mixed = np.fromiter(map(zlib.crc32, texts.to_numpy(zero_copy_only=False)), np.uint64, len(texts))
+    # CRC is linear, so neighbouring keys have related checksums: the finalizer breaks every relation.
+    mixed += np.uint64(stream * 0x9E3779B97F4A7C15 % 2**64)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return (mixed ^ (mixed >> np.uint64(31))) / 2.0**64
 
 
 def join_present(texts: Mapping[str, pa.Array]) -> pa.Array:

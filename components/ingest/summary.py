@@ -23,6 +23,9 @@ def summary(report: Mapping[str, Any]) -> str:
         f"{read} → {_plural(num_examples, 'example')} ({splits}), {_plural(report['num_rejects'], 'reject')}",
         f"{_plural(sum(kinds.values()), 'column')} ({shown_kinds}), {_label(report['label'])}",
     ]
+    if "num_thinned" in report:
+        conditions = ", ".join(f"{condition} {count:,}" for condition, count in report["thinned_by_condition"].items())
+        lines.append(f"left out by data.thin: {_plural(report['num_thinned'], 'record')} ({conditions})")
     if "encodings" in report:
         lines.append(f"encodings found: {_encodings(report['encodings'])}")
     if report["empty_columns"]:

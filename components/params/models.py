@@ -220,7 +220,7 @@ _NOT_OF_WINDOWS = ("images", "texts", "drop", "allow_nonfinite")
 
 
 class DataParams(Params):
-    """What ingest reads and how. Columns are renamed, then cast, then derived, then dropped.
+    """What ingest reads and how. Columns are renamed, then cast, then derived, then dropped; then records are thinned out.
 
     The formats: `csv`; `jsonl`, one JSON object a line, whose keys are the columns; `parquet`; `npz`, NumPy arrays of one
     dimension and equal length, each a column. Where the file has types they are taken; the text of a CSV, and the numbers of
@@ -250,6 +250,9 @@ class DataParams(Params):
     cast: dict[Name, Literal["integer", "number", "string"]] = {}
     derive: dict[Name, Name] = Field(default={}, description="New column: expression over the columns.")
     drop: list[Name] = []
+    thin: dict[Name, Fraction] = Field(
+        default={}, description="Condition over the columns: the fraction that is kept of the records for which it is true."
+    )
     label: Name | None = Field(
         description="Column to learn (of windows a name for what is to be forecast); null where records teach by themselves."
     )
@@ -322,6 +325,8 @@ class DataParams(Params):
             raise ValueError(f"windows: only tables have them, and data.format is {self.format}; remove the key")
         if unsuitable := [name for name in _NOT_OF_WINDOWS if getattr(self, name)]:
             raise ValueError(f"{unsuitable[0]}: windows take the columns that they name, and numbers alone; remove the key")
+        if self.thin:
+            raise ValueError("thin: rows that are left out would be gaps, which no window crosses; remove the key")
         made = (WINDOW_TIME, WINDOW_MONTH, WINDOW_HOUR)
         if self.label is None or self.label in (*self.windows.inputs, *self.windows.targets, *made):
             raise ValueError("label: expected a name for what windows forecast, other than its columns', as temperature_ahead")
@@ -443,12 +448,27 @@ class TrainParams(Params):
         default=None, description="None: the tuned value, or the recipe's default."
     )
     early_stopping: EarlyStopping | None = EarlyStopping()
-    class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(gt=0.0)]] = "none"
-    strategy: Literal["default", "one_device", "mirrored", "tpu"] = Field(
+    class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(gt=0.0)]] = Field(
+        default="none", description="How much an example of each class counts in the loss; classes left out count 1."
+    )
+    oversample: Literal["none", "balanced"] | dict[str, Annotated[float, Field(gt=0.0)]] = Field(
+        default="none", description="How often an example of each class is drawn; classes left out count 1."
+    )
+    initial_bias: Literal["frequencies", "zero"] = Field(
+        default="frequencies",
+        description="What a classifier answers at first: the classes' frequencies, or all the same.",
+    )
+    strategy: Literal["default", "one_device", "mirrored", "multi_worker", "tpu"] = Field(
         default="default", description="Where it trains; batch_size and learning_rate are those of all replicas together."
     )
     replicas: Annotated[int, Field(ge=1, le=64)] | None = Field(
         default=None, description="Of mirrored only: GPUs, or logical CPUs where there are none; none: all GPUs, or one CPU."
+    )
+    workers: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        default=None, description="Of multi_worker only: processes to start on this machine; none: those that TF_CONFIG names."
+    )
+    worker_timeout_s: Annotated[int, Field(ge=1)] = Field(
+        default=300, description="Of multi_worker: how long a worker waits for the others at the start."
     )
     loop: Literal["fit", "custom"] = Field(default="fit", description="Keras' own loop, or components/train/loop.py.")
     mixed_precision: Literal["none", "float16", "bfloat16"] = Field(
@@ -464,6 +484,16 @@ class TrainParams(Params):
     deterministic: bool = Field(
         default=True, validate_default=True, description="The same seed gives the same bits; may cost time on GPUs."
     )
+
+    @field_validator("oversample")
+    @classmethod
+    def _not_with_weights(cls, value: Any, info: ValidationInfo) -> Any:
+        if value != "none" and info.data.get("class_weights", "none") != "none":
+            raise ValueError(
+                "train.class_weights makes rare classes count already, and both together would count them twice; set one of "
+                "the two to none"
+            )
+        return value
 
     @field_validator("deterministic")
     @classmethod
@@ -482,6 +512,14 @@ class TrainParams(Params):
             raise ValueError(f"only the strategy mirrored has it, and train.strategy is {strategy}; remove the key")
         return value
 
+    @field_validator("workers")
+    @classmethod
+    def _of_multi_worker_only(cls, value: int | None, info: ValidationInfo) -> int | None:
+        strategy = info.data.get("strategy", "multi_worker")
+        if value is not None and strategy != "multi_worker":
+            raise ValueError(f"only the strategy multi_worker has it, and train.strategy is {strategy}; remove the key")
+        return value
+
 
 class Threshold(Params):
     """The range that a metric must lie in for the model to be promoted."""
@@ -496,11 +534,21 @@ class Threshold(Params):
         return self
 
 
+class Costs(Params):
+    """What each kind of mistake costs, in any unit; right answers cost nothing."""
+
+    false_positive: Annotated[float, Field(gt=0.0)] = 1.0
+    false_negative: Annotated[float, Field(gt=0.0)] = 1.0
+
+
 class EvaluateParams(Params):
     """How the model is judged on the test split."""
 
     slices: list[list[Name]] = Field(default=[], description="Lists of raw columns; one slice a combination of values.")
-    thresholds: dict[Name, Threshold] = {}
+    thresholds: dict[Name, Threshold] = Field(default={}, description="Of metrics, for the model to be promoted.")
+    costs: Costs | None = Field(
+        default=None, description="Of two classes: chooses on eval the score from which on an example is called positive."
+    )
     beat_champion_by: float = Field(default=0.0, description="Of the key metric, in its own units.")
     num_resamples: Annotated[int, Field(ge=100, le=100_000)] = Field(default=1000, description="Bootstrap resamples.")
     confidence: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95

@@ -22,9 +22,14 @@ def process_tags() -> dict[str, str]:
     return {PID: str(pid), HOST: socket.gethostname(), STARTED: f"{psutil.Process(pid).create_time():.2f}"}
 
 
+def on_this_host(tags: dict[str, str]) -> bool:
+    """Whether the process with these tags ran, or runs, on this host."""
+    return tags.get(HOST) == socket.gethostname()
+
+
 def is_gone(tags: dict[str, str]) -> bool:
     """Whether the process with these tags ran on this host and no longer does; False where nothing can be known."""
-    if tags.get(HOST) != socket.gethostname() or PID not in tags or STARTED not in tags:
+    if not on_this_host(tags) or PID not in tags or STARTED not in tags:
         return False
     try:
         process = psutil.Process(int(tags[PID]))

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 BATCH_SIZE = 4096
-LIBRARIES = ("tensorflow_text",)
+LIBRARIES = ("tensorflow_text", "ydf_tf")
 """What a model may ask to be imported: TensorFlow ops of its graph."""
 _logger = logging.getLogger("tensorline.model")
 

@@ -6,7 +6,8 @@ import time
 from datetime import datetime, timezone
 
 from components.tracking.process import HOST, PID, is_gone
-from components.tracking.store import Store
+from components.tracking.run_log import KILLED
+from components.tracking.store import Store, pages
 
 
 def reconcile(store: Store) -> list[str]:
@@ -15,26 +16,16 @@ def reconcile(store: Store) -> list[str]:
     The run ends when it last gave a sign of life, which is the latest metric or the start: nobody knows when it was
     killed. Runs of other hosts, or made by hand, are left alone.
     """
-    experiments = [experiment.experiment_id for experiment in _pages(store.client.search_experiments)]
+    experiments = [experiment.experiment_id for experiment in pages(store.client.search_experiments)]
     closed = []
-    for run in _pages(store.client.search_runs, experiments, "attributes.status = 'RUNNING'"):
+    for run in pages(store.client.search_runs, experiments, "attributes.status = 'RUNNING'"):
         tags = run.data.tags
         if not is_gone(tags):
             continue
         last_sign_ms = max([run.info.start_time, *(metric.timestamp for metric in run.data._metric_objs)])  # noqa: SLF001
         now = datetime.fromtimestamp(time.time(), tz=timezone.utc).isoformat(timespec="seconds")
         message = f"found at {now}: process {tags[PID]} on {tags[HOST]} is gone; the end is the run's last sign of life"
-        store.client.set_tag(run.info.run_id, "tensorline.killed", message)
+        store.client.set_tag(run.info.run_id, KILLED, message)
         store.client.set_terminated(run.info.run_id, "KILLED", last_sign_ms)
         closed.append(run.info.run_id)
     return closed
-
-
-def _pages(search, *arguments):  # type: ignore[no-untyped-def]
-    token = None
-    while True:
-        page = search(*arguments, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return

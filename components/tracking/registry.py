@@ -31,6 +31,7 @@ DIGEST = "tensorline.digest"
 _VERDICT = "tensorline.verdict"
 _REASON = "tensorline.reason"
 _METRICS = "tensorline.metrics"
+_THRESHOLD = "tensorline.decision_threshold"
 _MAX_TAG_CHARS = 100_000
 _MODEL_URI = "models:/"
 
@@ -147,6 +148,7 @@ def register_candidate(store: Store, candidate: Candidate) -> Registration:
         found = versions_of(store, candidate.model_name, f" AND tags.`{DIGEST}` = '{candidate.digest}'")
         version = min(found, key=lambda each: int(each.version)) if found else None
         if version and current and version.version == current.version:
+            _note_threshold(store, candidate, version)
             reason = f"it is the champion already, version {version.version}"
             return _registration(candidate, version, "unchanged", reason, moved=False, champion=version)
         _check_compared(candidate, current)
@@ -171,6 +173,7 @@ def register_candidate(store: Store, candidate: Candidate) -> Registration:
             for key, value in tags.items():
                 if version.tags.get(key) != value:
                     client.set_model_version_tag(candidate.model_name, version.version, key, value)
+        _note_threshold(store, candidate, version)
         client.update_model_version(candidate.model_name, version.version, f"{verdict}: {redact(reason)}")
         moved = verdict != "refused"
         if moved:
@@ -192,6 +195,15 @@ def _registration(
         version.run_id,
         version.source.removeprefix(_MODEL_URI),
     )
+
+
+def _note_threshold(store: Store, candidate: Candidate, version: ModelVersion) -> None:
+    """The threshold is that of the last evaluation, also where the model is the same: costs may have changed."""
+    threshold = candidate.metrics.get("decision_threshold")
+    if threshold is not None:
+        store.client.set_model_version_tag(candidate.model_name, version.version, _THRESHOLD, f"{threshold:.9g}")
+    elif _THRESHOLD in version.tags:
+        store.client.delete_model_version_tag(candidate.model_name, version.version, _THRESHOLD)
 
 
 def _check_compared(candidate: Candidate, current: ModelVersion | None) -> None:

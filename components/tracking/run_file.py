@@ -23,9 +23,11 @@ class RunRef:
 
 
 def write_run_file(path: Path, ref: RunRef) -> None:
-    """Writes `ref` to `path`."""
+    """Writes `ref` to `path`, in one piece."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(asdict(ref), indent=1) + "\n", encoding="utf-8")
+    aside = path.with_name(f".{path.name}.new")
+    aside.write_text(json.dumps(asdict(ref), indent=1) + "\n", encoding="utf-8")
+    aside.replace(path)
 
 
 def read_run_file(path: Path) -> RunRef:

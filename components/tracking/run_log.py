@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.errors import TensorlineError
 from components.tracking.flatten import flatten, key_for, tag_values
-from components.tracking.process import process_tags
+from components.tracking.process import on_this_host, process_tags
 from components.tracking.redaction import redact
 from components.tracking.run_file import RunRef
-from components.tracking.store import Store
+from components.tracking.store import Store, pages
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,6 +27,25 @@ _TRIAL_STATUS = {"COMPLETED": "FINISHED", "FAILED": "FAILED", "INVALID": "FAILED
 
 STAGE = "tensorline.stage"
 PIPELINE = "tensorline.pipeline"
+KILLED = "tensorline.killed"
+RESUMED = "tensorline.resumed"
+
+
+@dataclass(frozen=True)
+class Before:
+    """What killed attempts have logged to a run that goes on.
+
+    Attributes:
+        num_attempts: How many there were.
+        params: Names.
+        points: (metric, step).
+        trials: Name of a nested run → its id.
+    """
+
+    num_attempts: int = 0
+    params: frozenset[str] = frozenset()
+    points: frozenset[tuple[str, int]] = frozenset()
+    trials: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -36,17 +55,19 @@ class RunLog:
     Attributes:
         store: Where the run is.
         ref: Which run, stage and pipeline.
+        before: What it has already, and does not get again: a curve keeps one point a step.
     """
 
     store: Store
     ref: RunRef
+    before: Before = field(default=Before(), compare=False)
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Logs nested parameters under dotted names. Raises: TensorlineError if one was logged with another value."""
         from mlflow.entities import Param
         from mlflow.exceptions import MlflowException
 
-        batch = [Param(key, value) for key, value in flatten(params).items()]
+        batch = [Param(key, value) for key, value in flatten(params).items() if key not in self.before.params]
         try:
             for start in range(0, len(batch), _MAX_BATCH_PARAMS):
                 self.store.client.log_batch(self.ref.run_id, params=batch[start : start + _MAX_BATCH_PARAMS])
@@ -62,6 +83,7 @@ class RunLog:
         self._log_metrics([metric for step, metrics in enumerate(epochs) for metric in _metrics(metrics, step)])
 
     def _log_metrics(self, metrics: Sequence[Metric]) -> None:
+        metrics = [metric for metric in metrics if (metric.key, metric.step) not in self.before.points]
         for start in range(0, len(metrics), _MAX_BATCH_METRICS):
             self.store.client.log_batch(self.ref.run_id, metrics=metrics[start : start + _MAX_BATCH_METRICS])
 
@@ -120,6 +142,8 @@ class RunLog:
             status: KerasTuner's: COMPLETED, FAILED, INVALID; all others never ended and are KILLED.
             reason: Why it failed, or was cut short; a tag.
         """
+        if name in self.before.trials and self._has_ended(self.before.trials[name]):
+            return self.before.trials[name]
         tags = {
             "mlflow.parentRunId": self.ref.run_id,
             STAGE: f"{self.ref.stage}.trial",
@@ -128,14 +152,56 @@ class RunLog:
             **({"tensorline.trial.reason": reason} if reason else {}),
             **process_tags(),
         }
-        run = self.store.client.create_run(self.ref.experiment_id, tags=tag_values(tags), run_name=name)
-        ref = RunRef(run.info.run_id, self.ref.experiment_id, tags[STAGE], self.ref.pipeline)
-        trial = RunLog(self.store, ref)
+        trial = self._trial(name, tags)
         trial.log_params(params)
         trial.log_history(epochs)
         trial.log_metrics(metrics, step=max(len(epochs) - 1, 0))
         self.store.client.set_terminated(trial.ref.run_id, _TRIAL_STATUS.get(status, "KILLED"))
         return trial.ref.run_id
+
+    def _has_ended(self, run_id: str) -> bool:
+        return self.store.client.get_run(run_id).info.status in {"FINISHED", "FAILED"}
+
+    def _trial(self, name: str, tags: Mapping[str, str]) -> RunLog:
+        """The nested run that a killed attempt began for this trial, or a new one."""
+        begun = go_on(self.store, self.before.trials[name], tags) if name in self.before.trials else None
+        if begun is not None:
+            return begun
+        run = self.store.client.create_run(self.ref.experiment_id, tags=tag_values(tags), run_name=name)
+        return RunLog(self.store, RunRef(run.info.run_id, self.ref.experiment_id, tags[STAGE], self.ref.pipeline))
+
+
+def go_on(store: Store, run_id: str, tags: Mapping[str, str]) -> RunLog | None:
+    """A run as `reopen`, RUNNING again, with what it has; None also if it ended by itself, or its process still lives.
+
+    Args:
+        store: The MLflow store.
+        run_id: Of a run that was killed.
+        tags: Those of this attempt: they replace the ones of the attempt before.
+    """
+    log = reopen(store, run_id)
+    if log is None:
+        return None
+    run = store.client.get_run(run_id)
+    # `reconcile` has closed those of this host whose process is gone. Of another host's nobody knows (a container has a new
+    # name each time that it starts), but whoever asks holds the state which that process worked on.
+    if run.info.status not in {"KILLED", "RUNNING"} or (run.info.status == "RUNNING" and on_this_host(run.data.tags)):
+        return None
+    # First whose it is, then that it runs: else another process would find it running without one, and close it.
+    log.set_tags(tags)
+    if KILLED in run.data.tags:
+        store.client.delete_tag(run_id, KILLED)
+    store.client.update_run(run_id, status="RUNNING")
+    histories = (store.client.get_metric_history(run_id, name) for name in run.data.metrics)
+    nested = pages(store.client.search_runs, [log.ref.experiment_id], f"tags.`mlflow.parentRunId` = '{run_id}'")
+    before = Before(
+        num_attempts=int(run.data.tags.get(RESUMED, "0")) + 1,
+        params=frozenset(run.data.params),
+        points=frozenset((metric.key, metric.step) for history in histories for metric in history),
+        trials={child.info.run_name: child.info.run_id for child in nested},
+    )
+    log.set_tags({RESUMED: str(before.num_attempts)})
+    return replace(log, before=before)
 
 
 def reopen(store: Store, run_id: str) -> RunLog | None:

@@ -10,16 +10,18 @@ import threading
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from components.errors import UserError
 from components.tracking.flatten import tag_values
 from components.tracking.process import process_tags, user_name
 from components.tracking.provenance import GitState
 from components.tracking.reconcile import reconcile
 from components.tracking.redaction import redact
-from components.tracking.run_file import RunRef
-from components.tracking.run_log import PIPELINE, STAGE, RunLog
+from components.tracking.run_file import RunRef, read_run_file, write_run_file
+from components.tracking.run_log import KILLED, PIPELINE, STAGE, RunLog, go_on
 from components.tracking.store import Store
 
 COMMIT = "tensorline.commit"
@@ -47,6 +49,7 @@ def start_stage_run(
     dependencies: Mapping[str, str],
     data_digest: str | None = None,
     tags: Mapping[str, str] | None = None,
+    note: Path | None = None,
 ) -> Iterator[RunLog]:
     """Opens a run of the experiment `pipeline`, named after the stage, and closes it as the block ends.
 
@@ -62,12 +65,18 @@ def start_stage_run(
         dependencies: Path → digest of what the stage depends on (`provenance.digest_paths`).
         data_digest: Of the examples or the raw data.
         tags: Further tags.
+        note: File for the id of the run, beside the state that survives a kill. If it names a run of this store that was
+            killed, that one goes on: RUNNING again, with the tag `tensorline.resumed` for how often.
     """
     reconcile(store)
     experiment_id = store.experiment_id(pipeline)
-    identity = _tags(pipeline, stage, git, dependencies, data_digest)
-    run = store.client.create_run(experiment_id, tags=tag_values({**identity, **(tags or {})}), run_name=stage)
-    log = RunLog(store, RunRef(run.info.run_id, experiment_id, stage, pipeline))
+    identity = {**_tags(pipeline, stage, git, dependencies, data_digest), **(tags or {})}
+    log = _noted(store, note, identity) if note else None
+    if log is None:
+        run = store.client.create_run(experiment_id, tags=tag_values(identity), run_name=stage)
+        log = RunLog(store, RunRef(run.info.run_id, experiment_id, stage, pipeline))
+        if note:
+            write_run_file(note, log.ref)
     with _sigterm_raises():
         try:
             log.log_params(params)
@@ -81,6 +90,16 @@ def start_stage_run(
             _close_after(error, log)
             raise
         store.client.set_terminated(log.ref.run_id, "FINISHED")
+
+
+def _noted(store: Store, note: Path, identity: Mapping[str, str]) -> RunLog | None:
+    """The run that `note` names, if it goes on."""
+    try:
+        ref = read_run_file(note)
+    except UserError as error:  # there is none yet, or the power went while it was written
+        _logger.info("a new run: %s", error)
+        return None
+    return go_on(store, ref.run_id, identity)
 
 
 def _tags(
@@ -115,7 +134,7 @@ def _close_after(error: BaseException, log: RunLog) -> None:
     if leaving:
         status, tags = "FINISHED", {}
     elif isinstance(error, (KeyboardInterrupt, Terminated, GeneratorExit)):
-        status, tags = "KILLED", {"tensorline.killed": str(error) or "Ctrl-C"}
+        status, tags = "KILLED", {KILLED: str(error) or "Ctrl-C"}
     else:
         status, tags = "FAILED", {"tensorline.error": f"{type(error).__name__}: {error}"}
     try:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from components.errors import UserError
@@ -159,6 +159,17 @@ def open_store(root: Path) -> Store:
         assert database is not None  # noqa: S101  for the type checker
         return Store(sqlite_uri(database))
     return Store(uri)
+
+
+def pages(search: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
+    """All that one of the client's searches finds, whatever fits on a page."""
+    token = None
+    while True:
+        page = search(*arguments, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 def sqlite_uri(database: Path) -> str:

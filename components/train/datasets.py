@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from components.train.oversampling import oversampled
+
 CACHE_LIMIT_BYTES = 512 * 2**20
 """Splits smaller than this on disk are kept in memory after the first epoch."""
 
@@ -20,7 +22,13 @@ def expand(patterns: Sequence[str]) -> list[str]:
 
 
 def make_dataset(
-    files: Sequence[str], spec: Mapping[str, Any], label: str | None, batch_size: int, *, shuffle_seed: int | None = None
+    files: Sequence[str],
+    spec: Mapping[str, Any],
+    label: str | None,
+    batch_size: int,
+    *,
+    shuffle_seed: int | None = None,
+    class_weights: Mapping[int, float] | None = None,
 ) -> tf.data.Dataset:
     """Batches of (features, label), or of features alone.
 
@@ -30,6 +38,7 @@ def make_dataset(
         label: Name of the label in `spec`; None where there is none.
         batch_size: Examples a batch; the last batch may be smaller.
         shuffle_seed: Shuffles anew each epoch, in the same way for the same seed; None keeps the files' order.
+        class_weights: Draws the examples of each class so often; see `components.train.oversampling`. Needs `shuffle_seed`.
 
     Returns: A dataset of ({name: [batch, …]}, [batch, 1]), or of {name: [batch, …]} alone, in the dtypes of `spec`; see
         `densify` for features of any length.
@@ -41,7 +50,9 @@ def make_dataset(
     if sum(Path(file).stat().st_size for file in files) <= CACHE_LIMIT_BYTES:
         dataset = dataset.cache()
     num_examples = int(dataset.reduce(np.int64(0), lambda count, _: count + 1))  # fills the cache, if there is one
-    if shuffle_seed is not None:
+    if class_weights is not None and shuffle_seed is not None and label is not None:
+        dataset, num_examples = oversampled(dataset, {label: spec[label]}, class_weights, shuffle_seed)
+    elif shuffle_seed is not None:
         dataset = dataset.shuffle(100_000, seed=shuffle_seed, reshuffle_each_iteration=True)
 
     def parse(serialized: tf.Tensor) -> Any:

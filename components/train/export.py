@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -122,13 +123,13 @@ def _as_feature(column: tf.Tensor, spec: Any) -> tf.Tensor | tf.SparseTensor:
 
 
 def loaded_objects(model: keras.Model) -> list[Any]:
-    """The SavedModels that layers of the model run: such a layer has the loaded object as its attribute `loaded`."""
+    """SavedModels and forests that layers of the model run: such a layer has the loaded object as its attribute `loaded`."""
     layers = model._flatten_layers()  # noqa: SLF001  also those within other layers, which `model.layers` leaves out
     return [layer.loaded for layer in layers if hasattr(layer, "loaded")]
 
 
 def model_digest(model: keras.Model, transform_graph: Path) -> str:
-    """sha256 of what the model computes: weights, architecture, and the transform graph with its vocabularies."""
+    """sha256 of what the model computes: weights, architecture, assets, and the transform graph with its vocabularies."""
     digest = hashlib.sha256(number_shared_objects(model.to_json()).encode())
     for variable in model.variables:
         value = variable.numpy()
@@ -138,10 +139,20 @@ def model_digest(model: keras.Model, transform_graph: Path) -> str:
         for variable in getattr(loaded, "variables", ()):
             digest.update(f"{variable.name} {variable.shape} {variable.dtype}".encode())
             digest.update(np.ascontiguousarray(variable.numpy()).tobytes())
-    for file in sorted(path for path in transform_graph.rglob("*") if path.is_file() and path.name != "fingerprint.pb"):
-        digest.update(str(file.relative_to(transform_graph)).encode())
-        digest.update(file.read_bytes())
+    for layer in model._flatten_layers():  # noqa: SLF001
+        if hasattr(layer, "save_assets"):
+            with tempfile.TemporaryDirectory() as assets:
+                layer.save_assets(assets)
+                _add_files(digest, Path(assets))
+    _add_files(digest, transform_graph)
     return digest.hexdigest()
+
+
+def _add_files(digest: Any, folder: Path) -> None:
+    """Adds names and content of the files; fingerprint.pb is another one each time that a SavedModel is written."""
+    for file in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "fingerprint.pb"):
+        digest.update(str(file.relative_to(folder)).encode())
+        digest.update(file.read_bytes())
 
 
 def export(

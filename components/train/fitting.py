@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -19,6 +20,7 @@ from components.train.class_weights import class_weights
 from components.train.datasets import count_labels, expand, make_dataset
 from components.train.objective import objective
 from components.train.options import apply_options, building
+from components.train.peers import require_same
 from components.train.strategy import create_strategy
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class Fitting:
         make_train: Makes the training split anew. A data set that was iterated over goes on shuffling where it stopped; a new
             one begins with the order of the first epoch.
         label_counts: Training examples of each class; empty where there are no classes.
+        class_factors: Class id → how much an example counts, by train.class_weights or train.oversample; None: all alike.
     """
 
     recipe: Any
@@ -42,9 +45,19 @@ class Fitting:
     make_train: Callable[[], tf.data.Dataset]
     eval: tf.data.Dataset
     label_counts: list[int]
-    class_weight: dict[int, float] | None
+    class_factors: dict[int, float] | None
     config: dict[str, Any]
     strategy: tf.distribute.Strategy
+
+    @property
+    def class_weight(self) -> dict[int, float] | None:
+        """Class id → weight in the loss, as Keras takes it; None where none are asked for."""
+        return None if self.config["train"]["class_weights"] == "none" else self.class_factors
+
+    @property
+    def class_counts(self) -> list[float]:
+        """How much each class counts in the loss: its training examples, weighted. Empty where there are no classes."""
+        return weighted(self.label_counts, self.class_factors)
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """The recipe's model, which trains as the section `train` says.
@@ -104,12 +117,13 @@ def prepare(fn_args: FnArgs) -> Fitting:
 
     The same inputs, parameters and seed then give the same weights, to the last bit, unless train.deterministic is false.
 
-    Raises: UserError as `create_strategy`.
+    Raises: UserError as `create_strategy` and `require_same`.
     """
     import tensorflow_data_validation as tfdv
 
     config = fn_args.custom_config
     strategy = create_strategy(config["train"])  # first of all: it may change which devices there are
+    keras.utils.clear_session()  # names of layers, which the model's digest covers, are numbered anew
     keras.utils.set_random_seed(config["seed"])
     if config["train"]["deterministic"]:
         tf.config.experimental.enable_op_determinism()
@@ -121,25 +135,48 @@ def prepare(fn_args: FnArgs) -> Fitting:
     batch_size = config["train"]["batch_size"]
     train_files, eval_files = expand(fn_args.train_files), expand(fn_args.eval_files)
     label = LABEL_KEY if LABEL_KEY in spec else None  # a recipe may learn from none
+    files = [(Path(file).name, Path(file).stat().st_size) for file in (*train_files, *eval_files)]
+    parameters = {**config, "train": {**config["train"], "workers": None, "worker_timeout_s": None}}
+    require_same(strategy, {"parameters": parameters, "hyperparameters": fn_args.hyperparameters, "examples": files})
     label_counts: list[int] = []
     if recipe.class_names:
         labels = make_dataset(train_files, {LABEL_KEY: spec[LABEL_KEY]}, LABEL_KEY, 8192).map(lambda features, label: label)
         label_counts = count_labels(labels, len(recipe.class_names))
+    settings, names = config["train"], recipe.class_names
+    weights = class_weights(settings["class_weights"], names, label_counts)
+    factors = class_weights(settings["oversample"], names, label_counts, "train.oversample")
+    if settings["initial_bias"] == "frequencies":
+        recipe.set_class_counts(weighted(label_counts, weights or factors))
     return Fitting(
         recipe=recipe,
         transform_output=transform_output,
-        make_train=partial(make_dataset, train_files, spec, label, batch_size, shuffle_seed=config["seed"]),
+        make_train=partial(
+            make_dataset, train_files, spec, label, batch_size, shuffle_seed=config["seed"], class_weights=factors
+        ),
         eval=make_dataset(eval_files, spec, label, max(batch_size, 1024)),
         label_counts=label_counts,
-        class_weight=class_weights(config["train"]["class_weights"], recipe.class_names, label_counts),
+        class_factors=weights or factors,
         config=config,
         strategy=strategy,
     )
 
 
+def weighted(counts: Sequence[int], factors: Mapping[int, float] | None) -> list[float]:
+    """Counts by class id, each times the class's factor."""
+    return [count * (1.0 if factors is None else factors[each]) for each, count in enumerate(counts)]
+
+
 class PublishProgress(keras.callbacks.Callback):
-    """Tells whoever listens how each epoch ended."""
+    """Tells whoever listens how each epoch ended; as a resumed training begins, again those that ended before the kill."""
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        history = self.model.history
+        for index, epoch in enumerate(history.epoch):
+            self._publish(epoch, {name: values[index] for name, values in history.history.items()}, again=True)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        metrics = {name: float(value) for name, value in (logs or {}).items()}
-        progress.publish(metrics, epoch + 1, self.params["epochs"])
+        self._publish(epoch, logs or {})
+
+    def _publish(self, epoch: int, logs: Mapping[str, float], *, again: bool = False) -> None:
+        metrics = {name: float(value) for name, value in logs.items()}
+        progress.publish(metrics, epoch + 1, self.params["epochs"], again=again)

@@ -25,7 +25,7 @@ def make_reproducible(path: Path) -> None:
     """Rewrites a `.keras` file without the time of saving and with numbered shared objects."""
     draft = path.with_name(f"{path.name}.new")
     with zipfile.ZipFile(path) as source, zipfile.ZipFile(draft, "w") as target:
-        for name in source.namelist():
+        for name in sorted(source.namelist()):  # files of assets come as the disk lists them
             content = source.read(name)
             if name == "metadata.json":
                 content = json.dumps({**json.loads(content), "date_saved": "1980-01-01@00:00:00"}).encode()

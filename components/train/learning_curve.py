@@ -3,8 +3,9 @@
 The rule, in this order, with the losses of the epoch whose weights were kept (early stopping's, or the last):
 
 1. diverged: a loss is no finite number, or the last loss on train is more than twice the first.
-2. overfits: the loss on eval is more than twice that on train; or it is more than 1.1 times the least that it was in an
-   earlier epoch, and that on train has fallen since.
+2. overfits: the loss on eval is more than twice that on train (left out where train.class_weights or train.oversample make
+   them losses of different things); or it is more than 1.1 times the least that it was in an earlier epoch, and that on
+   train has fallen since.
 3. unfinished: the last epoch was kept, and eval's loss still fell by more than 1% an epoch over the last tenth of them.
 4. underfits: the loss on train is more than 0.9 of what knowing only how frequent each class is would get.
 5. fits: none of these.
@@ -66,25 +67,29 @@ class Judgement:
         return f"{_SHOWN[self.verdict]}: {self.evidence}. {self.advice}".rstrip()
 
 
-def no_skill_loss(counts: Sequence[int]) -> float | None:
+def no_skill_loss(counts: Sequence[float], num_examples: float | None = None) -> float | None:
     """Cross entropy, in nats, of always answering how frequent each class is; None without classes.
 
     Args:
-        counts: Examples of each class.
+        counts: Examples of each class, weighted as the loss weighs them.
+        num_examples: By which the weighted losses are divided; None for the sum of the counts.
     """
     total = sum(counts)
     if not total:
         return None
-    return -sum(count / total * math.log(count / total) for count in counts if count)
+    return -sum(count * math.log(count / total) for count in counts if count) / (num_examples or total)
 
 
-def judge(epochs: Sequence[Mapping[str, float]], no_skill: float | None, kept: int | None = None) -> Judgement:
+def judge(
+    epochs: Sequence[Mapping[str, float]], no_skill: float | None, kept: int | None = None, *, same_loss: bool = True
+) -> Judgement:
     """Applies the rule.
 
     Args:
         epochs: The metrics of each epoch, `loss` and `val_loss` among them.
         no_skill: As `no_skill_loss` gives it; None leaves out rule 4.
         kept: Index of the epoch whose weights the model has; None for the last.
+        same_loss: Whether the losses on train and eval are of examples that count alike.
     """
     train, evaluated = [epoch["loss"] for epoch in epochs], [epoch["val_loss"] for epoch in epochs]
     last = len(epochs) - 1
@@ -98,7 +103,7 @@ def judge(epochs: Sequence[Mapping[str, float]], no_skill: float | None, kept: i
     found = (
         f"in epoch {kept + 1}, whose weights were kept, loss is {train[kept]:.4g} on train and {evaluated[kept]:.4g} on eval"
     )
-    if evaluated[kept] > GAP * train[kept]:
+    if same_loss and evaluated[kept] > GAP * train[kept]:
         return _judgement("overfits", found)
     best = min(range(kept + 1), key=evaluated.__getitem__)
     if evaluated[kept] > RISE * evaluated[best] and train[kept] < train[best]:

@@ -26,6 +26,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from components.train.shares import distribute
+
 
 def fit(
     model: keras.Model,
@@ -60,9 +62,9 @@ def fit(
     Returns: Epochs and their metrics.
     """
     if class_weight is not None:
-        x = x.map(functools.partial(_add_class_weights, class_weight), num_parallel_calls=tf.data.AUTOTUNE)
-    train = strategy.experimental_distribute_dataset(x)
-    evaluation = None if validation_data is None else strategy.experimental_distribute_dataset(validation_data)
+        x = add_class_weights(class_weight, x)
+    train = distribute(x, strategy)
+    evaluation = None if validation_data is None else distribute(validation_data, strategy)
     train_step = functools.partial(train_on_share, model, clip_norm)
     test_step = functools.partial(evaluate_on_share, model)
     if has_own_step(model):
@@ -115,6 +117,8 @@ def fit(
         told.on_epoch_end(epoch, logs)
         if model.stop_training:
             break
+    if first_epoch < epochs:
+        iter(train)  # as `fit` does, so that a recipe's second phase goes through a shuffled dataset in the same orders
     told.on_train_end(logs)
     return model.history
 
@@ -177,6 +181,16 @@ def evaluate_on_share(model: keras.Model, batch: Any) -> None:
     model.compute_metrics(x, y, y_pred, sample_weight)
 
 
+def add_class_weights(class_weight: dict[int, float], dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Batches of (features, label [batch, 1]) get the weight of each example, float32 [batch], as a third part."""
+    table = tf.constant([class_weight[index] for index in range(len(class_weight))], tf.float32)
+
+    def add(x: Any, y: tf.Tensor) -> tuple[Any, tf.Tensor, tf.Tensor]:
+        return x, y, tf.gather(table, tf.reshape(y, [-1]))
+
+    return dataset.map(add, num_parallel_calls=tf.data.AUTOTUNE)
+
+
 def has_own_step(model: keras.Model) -> bool:
     """Whether the model's class brings its own `train_step`, as a VAE does; it then sees to loss and gradients itself.
 
@@ -221,12 +235,6 @@ def _first(values: Any, number: tf.Tensor) -> Any:
 
 def _num_examples(x: Any) -> tf.Tensor:
     return tf.shape(keras.tree.flatten(x)[0])[0]
-
-
-def _add_class_weights(class_weight: dict[int, float], x: Any, y: tf.Tensor) -> tuple[Any, tf.Tensor, tf.Tensor]:
-    """Batches of (features, label [batch, 1]) get the weight of each example, float32 [batch]."""
-    table = tf.constant([class_weight[index] for index in range(len(class_weight))], tf.float32)
-    return x, y, tf.gather(table, tf.reshape(y, [-1]))
 
 
 def _update_loss(model: keras.Model, loss: tf.Tensor, num_examples: tf.Tensor) -> None:

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from components.errors import UserError
 from components.train import loop
+from components.train.shares import distribute
 
 
 @contextmanager
@@ -47,6 +48,9 @@ def apply_options(model: keras.Model, settings: Mapping[str, Any], strategy: tf.
     Raises: UserError for what can't be done with several replicas, or with this model.
     """
     num_replicas = strategy.num_replicas_in_sync
+    if fits_itself(model):
+        _check_nothing_is_asked(settings, num_replicas)
+        return
     if num_replicas > 1:
         _check(model, settings, num_replicas)
     # Keras' optimizers clip before the gradients of the replicas are summed, and take a row of an embedding that a batch has
@@ -79,19 +83,54 @@ def apply_options(model: keras.Model, settings: Mapping[str, Any], strategy: tf.
     model.fit = functools.partial(_fit, model, strategy, model.fit)
 
 
-def _fit(model: keras.Model, strategy: tf.distribute.Strategy, fit: Any, x: tf.data.Dataset, **kwargs: Any) -> Any:
+def fits_itself(model: keras.Model) -> bool:
+    """Whether the recipe fits the model without Keras, as a forest: it is not compiled, and has no optimizer."""
+    return not model.compiled
+
+
+def _check_nothing_is_asked(settings: Mapping[str, Any], num_replicas: int) -> None:
+    if num_replicas > 1:
+        raise UserError(
+            f"train.strategy: {settings['strategy']} with {num_replicas} replicas. The recipe's model has no gradients, and "
+            "does not learn on several devices. Set strategy to default."
+        )
+    nothing = {"loop": "fit", "mixed_precision": "none", "accumulate_steps": 1, "clip_norm": None}
+    asked = [key for key, value in nothing.items() if settings[key] != value]
+    asked += ["jit_compile"] if settings["jit_compile"] is True else []
+    if asked:
+        raise UserError(
+            f"train.{asked[0]}: {str(settings[asked[0]]).lower()}. The recipe's model learns without an optimizer, and the "
+            f"key means nothing to it. Remove {asked[0]}."
+        )
+
+
+def _fit(
+    model: keras.Model,
+    strategy: tf.distribute.Strategy,
+    fit: Any,
+    x: tf.data.Dataset,
+    *,
+    validation_data: tf.data.Dataset | None = None,
+    class_weight: dict[int, float] | None = None,
+    **kwargs: Any,
+) -> Any:
     """Keras' `fit` within the strategy's scope, where the model need not know that it is distributed.
 
     If it knows, `fit` and `evaluate` take the mean of the replicas' first shares to learn their shapes, which fails where
     these are not even (keras.src.backend.tensorflow.trainer: _maybe_symbolic_build), and reads a batch of a shuffled dataset.
     Told the number of batches, it goes through the dataset once an epoch; else it begins, and drops, one pass more, and so
-    skips an order of a shuffled dataset.
+    skips an order of a shuffled dataset. Of a dataset that is shared among workers it can't weight the classes.
     """
     num_batches = int(x.cardinality())
     loop.build(model, strategy, x)
     model._distribute_strategy = None  # noqa: SLF001
+    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        x = distribute(x if class_weight is None else loop.add_class_weights(class_weight, x), strategy)
+        class_weight = None
+        validation_data = None if validation_data is None else distribute(validation_data, strategy)
+    steps = {"steps_per_epoch": num_batches if num_batches > 0 else None}
     with strategy.scope():
-        return fit(x, **{"steps_per_epoch": num_batches if num_batches > 0 else None, **kwargs})
+        return fit(x, **{**steps, "validation_data": validation_data, "class_weight": class_weight, **kwargs})
 
 
 def _set(optimizer: keras.optimizers.Optimizer, settings: Mapping[str, Any], *, clip: bool) -> None:
@@ -105,19 +144,20 @@ def _set(optimizer: keras.optimizers.Optimizer, settings: Mapping[str, Any], *, 
 
 
 def _check(model: keras.Model, settings: Mapping[str, Any], num_replicas: int) -> None:
+    alone = "train with one worker" if settings["strategy"] == "multi_worker" else "take one replica"
     if settings["accumulate_steps"] > 1:
         raise UserError(
             f"train.accumulate_steps: {settings['accumulate_steps']} with {num_replicas} replicas. Keras' optimizers "
-            "accumulate on one replica alone. Set accumulate_steps to 1 and raise batch_size, or take one replica."
+            f"accumulate on one replica alone. Set accumulate_steps to 1 and raise batch_size, or {alone}."
         )
     if settings["jit_compile"] is True:
         raise UserError(
             f"train.jit_compile: true with {num_replicas} replicas. XLA compiles a step for one device alone. Set jit_compile "
-            "to auto or false, or take one replica."
+            f"to auto or false, or {alone}."
         )
     if loop.has_own_step(model) and (settings["clip_norm"] is not None or settings["mixed_precision"] == "float16"):
         key = "clip_norm" if settings["clip_norm"] is not None else "mixed_precision"
         raise UserError(
             f"train.{key}: {settings[key]} with {num_replicas} replicas. The recipe's model has a training step of its own, "
-            f"which would do it for each replica rather than for the batch. Remove {key}, or take one replica."
+            f"which would do it for each replica rather than for the batch. Remove {key}, or {alone}."
         )

@@ -11,7 +11,7 @@ from components.bridge.job import Job
 from components.bridge.outcome import Outcome
 from components.plot_style import COLOURS, new_figure
 from components.train.export import MODEL_FILE
-from components.train.run_fn import DESCRIPTION_FOLDER, HISTORY_FILE, SUMMARY_FILE
+from components.train.run_fn import DESCRIPTION_FOLDER, HISTORY_FILE, SUMMARY_FILE, TOLD_FILE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,10 +26,12 @@ def outcome(job: Job, folders: Mapping[str, Path]) -> Outcome:
     description = folders["model_run"] / DESCRIPTION_FOLDER
     if description.is_dir():
         files[description] = "model_description"
+    told = description / TOLD_FILE
     return Outcome(
         lines=[
             f"{model['recipe']}: {model['num_parameters']:,} parameters, {len(epochs)} epochs, digest {model['digest'][:12]}",
             model["learning_curve"]["told"],
+            *(told.read_text(encoding="utf-8").splitlines() if told.is_file() else []),
         ],
         params={"num_parameters": model["num_parameters"], "num_epochs": len(epochs)},
         files=files,

@@ -7,31 +7,41 @@ share of a batch, and their gradients are summed before the weights change (sync
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 
-from components.errors import UserError
+from components.errors import TensorlineError, UserError
+from components.train import cluster
+
+HEARTBEAT_TIMEOUT_S = 10
+"""A worker of which nobody heard for so long is gone; the others then fail."""
 
 
 def create_strategy(settings: Mapping[str, Any]) -> tf.distribute.Strategy:
     """The strategy, to be made before TensorFlow does anything else in the process.
 
     Args:
-        settings: The section `train`: `strategy`, `replicas`, `batch_size`.
+        settings: The section `train`: `strategy`, `replicas`, `worker_timeout_s`, `batch_size`.
 
     Returns: `default`: TensorFlow's own, one device that each operation may choose. `one_device`: the first GPU, else the CPU.
         `mirrored`: all GPUs, or the first `replicas` of them; on a machine without any, as many logical CPUs, or one.
-        `tpu`: the TPU that the environment variable TPU_NAME names.
+        `multi_worker`: all GPUs, or the CPU, of each worker that TF_CONFIG names. `tpu`: the TPU that the environment variable
+        TPU_NAME names.
 
-    Raises: UserError if there are no such devices, or too few examples a batch for them.
+    Raises: UserError if there are no such devices, too few examples a batch for them, or TF_CONFIG is wrong; TensorlineError
+        if a worker is missing.
     """
     kind, batch_size = settings["strategy"], settings["batch_size"]
     if kind == "default":
         return tf.distribute.get_strategy()
     if kind == "tpu":
         strategy = _tpu()
+    elif kind == "multi_worker":
+        strategy = _multi_worker(settings["worker_timeout_s"])
     else:
         gpus = [f"GPU:{index}" for index in range(len(tf.config.list_physical_devices("GPU")))]
         if kind == "one_device":
@@ -42,6 +52,54 @@ def create_strategy(settings: Mapping[str, Any]) -> tf.distribute.Strategy:
             f"train.batch_size: {batch_size} examples can't be shared among {strategy.num_replicas_in_sync} replicas. "
             "Expected one each or more: raise batch_size, or take fewer replicas."
         )
+    return strategy
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process logs, saves and exports: all but workers that follow another."""
+    resolver = strategy.cluster_resolver
+    return not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) or resolver.task_id in {0, None}
+
+
+def _multi_worker(timeout_s: int) -> tf.distribute.Strategy:
+    """The replicas of all workers; each of them calls this, and it returns when all are there."""
+    from tensorflow.python.eager import context  # which alone takes timeouts
+    from tensorflow.python.eager.context import coordination_config_pb2
+
+    from components.train.keras_mend import mend_reduction
+
+    here = cluster.from_environment()
+    if here is None:
+        raise UserError(
+            f"train.strategy: multi_worker takes its workers from the environment variable {cluster.VARIABLE}, and it is not "
+            "set. Set train.workers to have as many started on this machine, or have a launcher set the variable."
+        )
+    others = [index for index in range(len(here.addresses)) if index != here.index]
+    if not here.is_chief:
+        here.wait_for([0], timeout_s)  # it leads the others; TensorFlow would not wait for a host without a name yet
+    os.environ[cluster.VARIABLE] = here.as_tf_config()
+    handle = signal.getsignal(signal.SIGTERM)
+    context.context().configure_coordination_service(
+        service_type="standalone",
+        service_leader="/job:worker/replica:0/task:0",
+        cluster_register_timeout_in_ms=1000 * timeout_s,
+        heartbeat_timeout_in_ms=1000 * HEARTBEAT_TIMEOUT_S,
+        shutdown_barrier_timeout_in_ms=1000,
+        coordinated_jobs=[coordination_config_pb2.CoordinatedJob(name="worker", num_tasks=len(here.addresses))],
+    )
+    try:
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    except tf.errors.OpError as error:
+        raise TensorlineError(
+            f"Worker {here.index} can't begin at {here.addresses[here.index]}: {str(error).splitlines()[0]}. Is the port "
+            "taken, or the chief gone? The log tells more."
+        ) from error
+    if handle is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handle)  # TensorFlow has just taken the signal, and would ignore it
+    here.wait_for(others, timeout_s)  # TensorFlow would wait for ever, deaf to signals
+    # Every worker has an element for each replica at each step, so they need not ask each other whether one has none.
+    strategy.extended.experimental_enable_get_next_as_optional = False
+    mend_reduction()
     return strategy
 
 

@@ -88,7 +88,7 @@ class Search(keras_tuner.Tuner):
     def on_search_begin(self) -> None:
         """Tells of the trials that ended before the search was interrupted, so that its curve has no gap."""
         for number, trial_id in enumerate(self.oracle.end_order):
-            self._publish(self.oracle.trials[trial_id], number + 1)
+            self._publish(self.oracle.trials[trial_id], number + 1, again=True)
 
     def on_trial_begin(self, trial: Trial) -> None:
         self._started = time.monotonic()
@@ -132,7 +132,8 @@ class Search(keras_tuner.Tuner):
         keras.utils.set_random_seed(self._seed)
         model = super()._build_hypermodel(hp)
         if "tuner/trial_id" in hp.values:
-            model.optimizer.build(model.trainable_variables)  # its state is taken up as well
+            if model.compiled:
+                model.optimizer.build(model.trainable_variables)  # its state is taken up as well
             model.load_weights(self._get_checkpoint_fname(hp.values["tuner/trial_id"]))
         return model
 
@@ -171,9 +172,9 @@ class Search(keras_tuner.Tuner):
             save_weights_only=True,
         )
 
-    def _publish(self, trial: Trial, number: int) -> None:
+    def _publish(self, trial: Trial, number: int, *, again: bool = False) -> None:
         score = trial.score if trial.score is not None else float("nan")
-        progress.publish({self.oracle.objective.name: float(score)}, number, self.oracle.max_trials)
+        progress.publish({self.oracle.objective.name: float(score)}, number, self.oracle.max_trials, again=again)
 
     def _elapsed_s(self) -> float:
         return time.monotonic() - self._started

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tfx.components.tuner.component import TunerFnResult
 
+from components import progress
 from components.train.fitting import prepare
 from components.tune.oracles import make_oracle
 from components.tune.search import Search
@@ -23,6 +24,11 @@ def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
 
     Raises: UserError if tune.space does not suit the recipe.
     """
+    train = fn_args.custom_config["train"]
+    if train["strategy"] == "multi_worker":
+        # Trials are short, and batch_size is that of all workers together, so one process finds the same.
+        progress.tell("train.strategy is multi_worker: trials train in this process alone, on one device")
+        fn_args.custom_config = {**fn_args.custom_config, "train": {**train, "strategy": "one_device", "workers": None}}
     fitting = prepare(fn_args)
     settings, seed = fitting.config["tune"], fitting.config["seed"]
     oracle = make_oracle(settings, fitting.monitor(), seed, search_space(fitting.recipe, settings["space"]))

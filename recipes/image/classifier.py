@@ -60,7 +60,8 @@ class ImageClassifier(Classifier):
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Answers the probability of the second class [batch, 1], or of each class [batch, classes]."""
         shape = tuple(self.feature_spec[IMAGE_KEY].shape)
-        network = Network(self._params, self._transform.normalise, hp, seed=self.task.seed)
+        bias = self.bias_initializer()
+        network = Network(self._params, self._transform.normalise, hp, seed=self.task.seed, bias_initializer=bias)
         images = keras.Input(shape=shape, dtype="float32", name=IMAGE_KEY)
         logits = network.logits(images, self.num_outputs)
         model = keras.Model({IMAGE_KEY: images}, self.probabilities(logits), name="image_classifier")

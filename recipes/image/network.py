@@ -22,7 +22,15 @@ _WEIGHT_DECAYS = (0.0, 1e-4, 1e-3, 1e-2)
 class Network:
     """The layers of one model. The search space grows in `hp` while they are made."""
 
-    def __init__(self, params: ModelParams, normalise: str, hp: keras_tuner.HyperParameters, *, seed: int) -> None:
+    def __init__(
+        self,
+        params: ModelParams,
+        normalise: str,
+        hp: keras_tuner.HyperParameters,
+        *,
+        seed: int,
+        bias_initializer: keras.initializers.Initializer | str = "zeros",
+    ) -> None:
         """Prepares a network.
 
         Args:
@@ -30,8 +38,9 @@ class Network:
             normalise: transform.normalise, the range of the pixels.
             hp: Gets `width` (unless transfer), `dropout`, `weight_decay` and `learning_rate`.
             seed: Of initial weights, dropout and augmentation, whatever was built before in this process.
+            bias_initializer: Of the logits.
         """
-        self._params, self._normalise, self._hp = params, normalise, hp
+        self._params, self._normalise, self._hp, self._bias = params, normalise, hp, bias_initializer
         self._random = np.random.default_rng(seed)
 
     def logits(self, images: keras.KerasTensor, num_outputs: int) -> keras.KerasTensor:
@@ -51,7 +60,7 @@ class Network:
         if self._params.dense_units:
             features = self._dropout(dropout, "hidden_dropout")(features)
             features = self._activated(self._dense(self._params.dense_units, "hidden", use_bias=False)(features), "hidden")
-        return self._dense(num_outputs, "logits")(self._dropout(dropout, "dropout")(features))
+        return self._dense(num_outputs, "logits", bias_initializer=self._bias)(self._dropout(dropout, "dropout")(features))
 
     def optimizer(self, learning_rate: float | None) -> keras.optimizers.Optimizer:
         """AdamW (Loshchilov & Hutter 2019). `hp` gets `learning_rate`, unless one is given, and `weight_decay`."""

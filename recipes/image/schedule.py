@@ -49,7 +49,7 @@ class CosineSchedule(keras.callbacks.Callback):
         return 0.5 * (1.0 + math.cos(math.pi * (step - warm_up) / (self._num_steps - warm_up)))
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self._peak = float(self.model.optimizer.learning_rate)
+        self._peak = float(self.model.optimizer.learning_rate.numpy())  # also of one that replicas share
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._epoch = epoch

@@ -28,7 +28,7 @@ class TabularClassifier(TabularRecipe, Classifier):
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Answers the probability of the second class [batch, 1], or of each class [batch, classes]."""
-        network = self._network(hp, self.num_outputs)
+        network = self._network(hp, self.num_outputs, self.bias_initializer())
         model = keras.Model(network.inputs, self.probabilities(network.logits), name="tabular_classifier")
         self.compile(model, network.optimizer(self.task.learning_rate))
         return model

@@ -38,6 +38,7 @@ class Network:
         *,
         num_outputs: int,
         seed: int,
+        bias_initializer: keras.initializers.Initializer | str = "zeros",
     ) -> None:
         """Builds the network.
 
@@ -48,8 +49,9 @@ class Network:
             hp: Gets `num_layers`, `units_0`…, `dropout` (unless linear).
             num_outputs: Classes, or 1.
             seed: Of initial weights and dropout, whatever was built before in this process.
+            bias_initializer: Of the logits. A linear model of categories alone has no bias.
         """
-        self._params, self._hp, self._num_outputs = params, hp, num_outputs
+        self._params, self._hp, self._num_outputs, self._bias = params, hp, num_outputs, bias_initializer
         self._random = np.random.default_rng(seed)
         self.inputs = {
             name: keras.Input(shape=tuple(spec.shape), dtype=spec.dtype.name, name=name)
@@ -86,7 +88,10 @@ class Network:
             size = self._choice(f"units_{layer}", _UNITS, units[min(layer, len(units) - 1)])
             dense = keras.layers.Dense(size, params.activation, kernel_initializer=self._initializer(), name=f"hidden_{layer}")
             hidden = keras.layers.Dropout(dropout, seed=self._seed(), name=f"dropout_{layer}")(dense(hidden))
-        return keras.layers.Dense(self._num_outputs, kernel_initializer=self._initializer(), name="deep")(hidden)
+        last = keras.layers.Dense(
+            self._num_outputs, kernel_initializer=self._initializer(), bias_initializer=self._bias, name="deep"
+        )
+        return last(hidden)
 
     def _linear(self) -> list[keras.KerasTensor]:
         """A weight for each number and each id, all zero at first; their sum is the linear model."""
@@ -94,7 +99,9 @@ class Network:
         if self._numbers:
             numbers = self._numbers
             together = keras.layers.Concatenate(name="numbers")(numbers) if len(numbers) > 1 else numbers[0]
-            parts.append(keras.layers.Dense(self._num_outputs, kernel_initializer="zeros", name="linear")(together))
+            bias = self._bias if self._params.kind == "linear" else "zeros"  # beside the deep part, that one's
+            linear = keras.layers.Dense(self._num_outputs, kernel_initializer="zeros", bias_initializer=bias, name="linear")
+            parts.append(linear(together))
         for name, size in self._num_ids.items():
             weights = keras.layers.Embedding(size, self._num_outputs, embeddings_initializer="zeros", name=f"{name}_weights")
             parts.append(keras.layers.Flatten(name=f"{name}_weight")(weights(self.inputs[name])))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from recipes.contract import LABEL_KEY, RecipeError
-from recipes.raw import columns_of, domain_of
+from recipes.raw import FeatureNames, columns_of, domain_of
 from recipes.tabular.params import Buckets, Hash, Log, Piecewise, TransformParams, Vocabulary
 
 NUMERIC_KEY = "numeric"
@@ -89,7 +88,7 @@ def make_plan(schema: schema_pb2.Schema, label: str, params: TransformParams) ->
     """
     columns = columns_of(schema)
     problems = _unknown_columns(columns, label, params)
-    names = _Names()
+    names = FeatureNames(NUMERIC_KEY, MISSING_KEY, LABEL_KEY)
     numbers, categories = [], []
     for column, feature in columns.items():
         if column == label or column in params.ignore or feature.type == schema_pb2.TYPE_UNKNOWN:
@@ -179,19 +178,3 @@ def _unknown_columns(columns: Mapping[str, Any], label: str, params: TransformPa
 
 def _without(columns: Iterable[str], label: str) -> list[str]:
     return [column for column in columns if column != label]
-
-
-class _Names:
-    """Unique names that TensorFlow takes as scopes and file systems as files, whatever a column is called."""
-
-    def __init__(self) -> None:
-        self._taken = {NUMERIC_KEY, MISSING_KEY, LABEL_KEY}
-
-    def claim(self, column: str) -> str:
-        base = re.sub(r"[^A-Za-z0-9_]+", "_", column).strip("_") or "feature"
-        name, number = base, 1
-        while name.lower() in self._taken:
-            number += 1
-            name = f"{base}_{number}"
-        self._taken.add(name.lower())
-        return name

@@ -14,6 +14,7 @@ from recipes.tabular.network import Network
 from recipes.tabular.plan import make_plan
 
 if TYPE_CHECKING:
+    import keras
     import tensorflow as tf
 
 
@@ -51,6 +52,18 @@ class TabularRecipe(Recipe):
     def _label(self, raw: Any) -> tf.Tensor:
         """The raw label as [batch, 1]: class ids, or numbers."""
 
-    def _network(self, hp: keras_tuner.HyperParameters, num_outputs: int) -> Network:
-        num_ids = self._plan.num_ids(self.transform_output)
-        return Network(self.feature_spec, num_ids, self.task.model, hp, num_outputs=num_outputs, seed=self.task.seed)
+    def _network(
+        self,
+        hp: keras_tuner.HyperParameters,
+        num_outputs: int,
+        bias_initializer: keras.initializers.Initializer | str = "zeros",
+    ) -> Network:
+        return Network(
+            self.feature_spec,
+            self._plan.num_ids(self.transform_output),
+            self.task.model,
+            hp,
+            num_outputs=num_outputs,
+            seed=self.task.seed,
+            bias_initializer=bias_initializer,
+        )

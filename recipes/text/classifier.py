@@ -97,7 +97,7 @@ class TextClassifier(Classifier):
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Answers the probability of the second class [batch, 1], or of each class [batch, classes]."""
-        network = Network(self._params, hp, seed=self.task.seed)
+        network = Network(self._params, hp, seed=self.task.seed, bias_initializer=self.bias_initializer())
         tokenizer, kind = self._transform.tokenizer, self._params.network
         if isinstance(kind, Encoder):
             feature = keras.Input(shape=(1,), dtype="string", name=TEXT_KEY)

@@ -26,7 +26,14 @@ _WEIGHT_DECAYS = (0.0, 1e-4, 1e-3, 1e-2)
 class Network:
     """The layers of one model. The search space grows in `hp` while they are made."""
 
-    def __init__(self, params: ModelParams, hp: keras_tuner.HyperParameters, *, seed: int) -> None:
+    def __init__(
+        self,
+        params: ModelParams,
+        hp: keras_tuner.HyperParameters,
+        *,
+        seed: int,
+        bias_initializer: keras.initializers.Initializer | str = "zeros",
+    ) -> None:
         """Prepares a network.
 
         Args:
@@ -34,8 +41,9 @@ class Network:
             hp: Gets `embedding_dim` (unless vectors are given), `token_dropout`, `units` and `num_layers` of recurrent layers
                 and Transformers, `dropout`, `weight_decay` and `learning_rate`.
             seed: Of initial weights and dropout, whatever was built before in this process.
+            bias_initializer: Of the logits.
         """
-        self._params, self._hp = params, hp
+        self._params, self._hp, self._bias = params, hp, bias_initializer
         self._random = np.random.default_rng(seed)
 
     def over_tokens(self, tokens: keras.KerasTensor, num_ids: int, max_tokens: int, num_outputs: int, dim: int | None) -> Any:
@@ -138,7 +146,8 @@ class Network:
             hidden = self._dropout(f"hidden_{layer}_dropout", dropout)(hidden)
             hidden = keras.layers.Dense(units, "relu", kernel_initializer=self._glorot(), name=f"hidden_{layer}")(hidden)
         hidden = self._dropout("dropout", dropout)(hidden)
-        return keras.layers.Dense(num_outputs, kernel_initializer=self._glorot(), name="logits")(hidden)
+        last = keras.layers.Dense(num_outputs, kernel_initializer=self._glorot(), bias_initializer=self._bias, name="logits")
+        return last(hidden)
 
     def _dropout_rate(self) -> float:
         return float(self._choice("dropout", _DROPOUTS, self._params.dropout))

@@ -73,12 +73,12 @@ def test_the_data_sections_of_the_table_are_valid() -> None:
 def test_bring_your_own_csv(second: Clone) -> None:
     first, adopt = blocks("own-csv")
     second.run("bash", "-euo", "pipefail", "-c", first)
-    metrics = read_json(second.root / "artifacts" / "credit" / "report" / "metrics.json")
+    metrics = read_json(second.root / "artifacts" / "loans" / "report" / "metrics.json")
     assert metrics["auc"] > 0.7  # 0.78 is usual for these data
     adopted = second.run("bash", "-euo", "pipefail", "-c", adopt)
-    assert "schemas/credit.pbtxt: adopted. Review it, commit it, then: dvc repro" in adopted.stdout
-    held_against_it = second.run("dvc", "repro", "validate@credit")
-    assert "credit · validate  no anomalies\n" in held_against_it.stdout
+    assert "schemas/loans.pbtxt: adopted. Review it, commit it, then: dvc repro" in adopted.stdout
+    held_against_it = second.run("dvc", "repro", "validate@loans")
+    assert "loans · validate  no anomalies\n" in held_against_it.stdout
     assert "no reviewed schema" not in held_against_it.stdout
     (predict,) = blocks("predict")
     answer = second.run(sys.executable, "-c", predict)

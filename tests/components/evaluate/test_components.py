@@ -32,7 +32,7 @@ PARAMS = {
     "regression": {"slices": [["origin"]], "thresholds": {"mae": {"max": 4.0}, "r2": {"min": 0.5}}},
 }
 KEYS = {"binary": "auc", "multiclass": "accuracy", "regression": "mae"}
-COMMON = {"metrics.json", "verdict.json", "slices.csv", "slices.png", "predictions.parquet", "report.html"}
+COMMON = {"metrics.json", "verdict.json", "intervals.csv", "slices.csv", "slices.png", "predictions.parquet", "report.html"}
 FILES = {
     "binary": {"roc.csv", "pr.csv", "calibration.csv", "confusion.csv", "classes.csv",
                "roc.png", "precision_recall.png", "calibration.png", "confusion.png", "scores.png"},
@@ -283,6 +283,76 @@ def test_unknown_names_stop_before_any_work(binary, run_component, tmp_path):
     )
     with pytest.raises(ParamsError, match=f"^{re.escape(message)}$"):
         run_component(Evaluator, tmp_path, inputs, params=EvaluateParams.model_validate({"thresholds": {"au": {"min": 0}}}))
+
+
+def test_every_metric_has_its_interval(evaluated):
+    table = pd.read_csv(evaluated.report / "intervals.csv").set_index("metric")
+    assert list(table.index) == list(metrics_of(read_model_info(evaluated.case.model)))
+    assert table["value"].to_dict() == pytest.approx({name: evaluated.metrics[name] for name in table.index})
+    key = KEYS[evaluated.case.kind]
+    assert tuple(table.loc[key, ["low", "high"]]) == (evaluated.metrics[f"{key}_low"], evaluated.metrics[f"{key}_high"])
+    assert ((table["low"] <= table["value"]) & (table["value"] <= table["high"])).all()
+
+
+@pytest.fixture(scope="session")
+def costly(binary, evaluate, write_examples, tmp_path_factory) -> SimpleNamespace:
+    """The binary model, where a false positive costs three times as much."""
+    folder = tmp_path_factory.mktemp("costly")
+    on_eval, test = binary.test[:700], binary.test[700:].reset_index(drop=True)
+    write_examples(folder / "examples", on_eval, "eval")
+    write_examples(folder / "examples", test)
+    case = dataclasses.replace(binary, examples=folder / "examples", test=test)
+    content = {
+        "costs": {"false_positive": 3.0, "false_negative": 1.0},
+        "slices": [["payment_type"]],
+        "thresholds": {"cost": {"max": 0.01}, "precision_at_threshold": {"min": 0.8}, "recall": {"min": 0.5}},
+    }
+    result = evaluate(folder, case, EvaluateParams.model_validate(content))
+    return SimpleNamespace(case=case, on_eval=dataclasses.replace(binary, test=on_eval), **vars(result))
+
+
+def test_the_threshold_is_chosen_on_eval_and_measured_on_test(costly):
+    def cost(case, threshold) -> float:
+        called, positive = 1 / (1 + np.exp(-case.logits().ravel())) >= threshold, case.labels() == 1
+        return float(3 * np.mean(called & ~positive) + np.mean(positive & ~called))
+
+    metrics, threshold = costly.metrics, costly.metrics["decision_threshold"]
+    least = min(cost(costly.on_eval, each) for each in np.linspace(0, 1, 1001))
+    assert cost(costly.on_eval, threshold) <= least + 1e-9
+    assert metrics["cost"] == pytest.approx(cost(costly.case, threshold))
+    assert metrics["cost_at_half"] == pytest.approx(cost(costly.case, 0.5))
+    assert metrics["cost"] < metrics["cost_at_half"]
+    assert metrics["precision_at_threshold"] > metrics["precision"]
+    table = pd.read_parquet(costly.report / "predictions.parquet")
+    assert (table["decision"] == np.where(table["score"] >= threshold, "1", "0")).all()
+    assert (table["prediction"] == np.where(table["score"] > 0.5, "1", "0")).all()
+    counts = pd.read_csv(costly.report / "decisions.csv")
+    assert counts["threshold"].tolist() == [0.5, threshold]
+    assert (counts["cost"] / len(table)).tolist() == pytest.approx([metrics["cost_at_half"], metrics["cost"]])
+    slices = pd.read_csv(costly.report / "slices.csv")
+    assert (slices["cost"] * slices["num_examples"])[1:].sum() == pytest.approx(counts["cost"][1])
+
+
+def test_the_gate_and_the_report_know_the_cost(costly):
+    assert costly.verdict["failures"] == [
+        f"cost {costly.metrics['cost']:.4f} is more than 0.01 (evaluate.thresholds.cost.max)"
+    ]
+    assert costly.verdict["blessed"] is True  # TFMA judges recall alone, at 0.5, where it agrees
+    names = {path.name for path in costly.report.iterdir()}
+    assert names == COMMON | FILES["binary"] | {"costs.csv", "costs.png", "confusion_at_threshold.png", "decisions.csv"}
+    page = (costly.report / "report.html").read_text(encoding="utf-8")
+    assert "<h2>Decision threshold</h2>" in page
+    assert "cheapest on the eval split (700 examples" in page
+
+
+def test_costs_are_of_two_classes(multiclass, run_component, tmp_path):
+    inputs = {"examples": multiclass.examples, "model": multiclass.model, "schema": multiclass.schema}
+    message = (
+        "evaluate.costs: the costs of false positives and false negatives choose a threshold between two classes, and this is "
+        "a multiclass model. Remove the key."
+    )
+    with pytest.raises(ParamsError, match=f"^{re.escape(message)}$"):
+        run_component(Evaluator, tmp_path, inputs, params=EvaluateParams.model_validate({"costs": {}}))
 
 
 EXAMPLE_PARAMS = {

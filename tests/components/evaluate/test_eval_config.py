@@ -86,6 +86,18 @@ def test_every_mistake_is_named_with_what_was_perhaps_meant():
         check_params(model("multiclass"), params, SCHEMA)
 
 
+def test_what_needs_costs_says_so():
+    content = {"thresholds": {"cost": {"max": 0.1}, "recall_at_threshold": {"min": 0.5}}}
+    check_params(model("binary"), EvaluateParams.model_validate({**content, "costs": {}}), SCHEMA)
+    message = "\n".join(
+        f"evaluate.thresholds.{name}: measured only where mistakes have costs. Add evaluate.costs: {{false_positive: 1.0, "
+        "false_negative: 25.0}, say."
+        for name in content["thresholds"]
+    )
+    with pytest.raises(ParamsError, match=f"^{re.escape(message)}$"):
+        check_params(model("binary"), EvaluateParams.model_validate(content), SCHEMA)
+
+
 def test_images_and_texts_are_no_slices_but_what_was_measured_of_them_is():
     schema = text_format.Parse(
         """

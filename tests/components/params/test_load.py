@@ -53,6 +53,8 @@ def test_good_params_fill_in_the_defaults(repository: Path) -> None:
         "learning_rate": None,
         "early_stopping": {"monitor": None, "patience": 5, "min_delta": 0.0},
         "class_weights": "none",
+        "oversample": "none",
+        "initial_bias": "frequencies",
         "strategy": "default",
         "replicas": None,
         "loop": "fit",
@@ -67,8 +69,8 @@ def test_good_params_fill_in_the_defaults(repository: Path) -> None:
 
 
 KNOWN_TRAIN = (
-    "Known: accumulate_steps, batch_size, class_weights, clip_norm, deterministic, early_stopping, epochs, jit_compile, "
-    "learning_rate, loop, mixed_precision, replicas, strategy."
+    "Known: accumulate_steps, batch_size, class_weights, clip_norm, deterministic, early_stopping, epochs, initial_bias, "
+    "jit_compile, learning_rate, loop, mixed_precision, oversample, replicas, strategy."
 )
 BAD_PARAMS = [
     ("epochs: 10", "epochs: 0", "train.epochs: expected an integer > 0, got 0"),
@@ -88,6 +90,18 @@ BAD_PARAMS = [
         "epochs: 10",
         "replicas: 2",
         "train.replicas: only the strategy mirrored has it, and train.strategy is default; remove the key",
+    ),
+    (
+        "epochs: 10",
+        "class_weights: balanced, oversample: {a: 2.0}",
+        "train.oversample: train.class_weights makes rare classes count already, and both together would count them twice; "
+        "set one of the two to none",
+    ),
+    ("label: big_tipper", "label: big_tipper\n  thin: {fare > 1: 1.5}", "data.thin.fare > 1: expected a number <= 1, got 1.5"),
+    (
+        "{slices: [[payment_type]]}",
+        "{costs: {false_positive: 1.0, false_negativ: 2.0}}",
+        "evaluate.costs.false_negativ: unknown key. Did you mean 'false_negative'? Known: false_negative, false_positive.",
     ),
     (
         "epochs: 10",

@@ -129,6 +129,20 @@ def test_a_worse_candidate_is_kept_and_refused(store: Store, candidate: Candidat
     assert version.tags["tensorline.reason"] == "auc 0.5 is less than 0.75; password=***"
 
 
+def test_the_decision_threshold_is_that_of_the_last_evaluation(store: Store, candidate: Candidate) -> None:
+    def threshold(of: Candidate, **metrics: float) -> str | None:
+        version = register_candidate(store, dataclasses.replace(of, metrics=metrics)).version
+        return store.client.get_model_version("taxi", version).tags.get("tensorline.decision_threshold")
+
+    assert threshold(candidate, auc=0.91, decision_threshold=0.038461538) == "0.038461538"
+    # The champion itself again, with other costs, and without any.
+    assert threshold(candidate, auc=0.91, decision_threshold=0.25) == "0.25"
+    assert threshold(candidate, auc=0.91) is None
+    refused = worse(candidate, "d2")
+    assert threshold(refused, auc=0.5, decision_threshold=0.7) == "0.7"
+    assert threshold(refused, auc=0.5) is None
+
+
 def test_a_refused_candidate_without_incumbent_leaves_none(store: Store, candidate: Candidate, tmp_path: Path) -> None:
     registration = register_candidate(store, worse(candidate, "d1", compared_with=None))
     assert (registration.verdict, registration.moved, registration.champion) == ("refused", False, None)

@@ -97,3 +97,14 @@ def test_models_made_so(case: str, verdict: str) -> None:
     ones = int(labels[:num_train].sum())
     judged = judge(curve(history["loss"], history["val_loss"]), no_skill_loss([num_train - ones, ones]))
     assert judged.verdict == verdict, str(judged)
+
+
+def test_losses_of_different_things_are_not_compared() -> None:
+    epochs = curve([0.6, 0.2], [0.5, 0.5])
+    assert judge(epochs, None, same_loss=False).verdict == "fits"
+    assert judge(epochs, None).verdict == "overfits"
+
+
+def test_weighted_losses_are_divided_by_the_examples() -> None:
+    assert no_skill_loss([90.0, 10.0 * 9.0], 100) == pytest.approx(1.8 * math.log(2))
+    assert no_skill_loss([90.0, 90.0]) == pytest.approx(math.log(2))

@@ -17,6 +17,7 @@ RECIPE = SimpleNamespace(objective="val_auc", objective_direction="max")
         (None, ("val_auc", "max")),
         ("val_auc", ("val_auc", "max")),
         ("val_accuracy", ("val_accuracy", "max")),
+        ("val_aucpr", ("val_aucpr", "max")),
         ("val_loss", ("val_loss", "min")),
         ("val_mae", ("val_mae", "min")),
         ("val_mean_squared_error", ("val_mean_squared_error", "min")),

@@ -13,6 +13,7 @@ import pytest
 
 from components.bridge import stage as bridge
 from components.errors import TensorlineError
+from components.tracking.store import open_store
 from tests.conftest import ROOT, working_in
 
 pytestmark = pytest.mark.slow
@@ -91,6 +92,22 @@ def test_killed_in_mid_search(repository: Path, tmp_path: Path) -> None:
     assert not stale.exists()  # of inputs that are no more
     assert not states.exists()
 
+    # One run, as if it had never been killed: one point a trial, one nested run each.
+    stores = [open_store(root) for root in (repository, undisturbed)]
+    runs = [store.client.search_runs([store.client.get_experiment_by_name("penguins").experiment_id]) for store in stores]
+    names = [sorted((run.info.run_name, run.info.status) for run in each) for each in runs]
+    assert names[0] == names[1] == [*((f"trial-{number}", "FINISHED") for number in range(4)), ("tune", "FINISHED")]
+    searches = [next(run for run in each if run.info.run_name == "tune") for each in runs]
+    assert [search.data.tags.get("tensorline.resumed") for search in searches] == ["1", None]
+    assert searches[0].data.metrics == searches[1].data.metrics
+    objective = json.loads(files(undisturbed)["tuner_results/trials.json"])["objective"]
+    curves = [
+        [(point.step, point.value) for point in store.client.get_metric_history(search.info.run_id, objective)]
+        for store, search in zip(stores, searches, strict=True)
+    ]
+    assert curves[0] == curves[1]
+    assert [step for step, _ in curves[0]] == [0, 1, 2, 3]
+
 
 def test_other_parameters_begin_anew(repository: Path) -> None:
     from components.bridge.job import Job
@@ -111,7 +128,6 @@ def test_other_parameters_begin_anew(repository: Path) -> None:
 
 
 def test_a_search_that_found_nothing_leaves_its_trials_and_no_state(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from components.tracking.store import open_store
     from components.tune.search import Search
 
     def run_trial(self: Search, trial: object, *args: object, **kwargs: object) -> None:

@@ -1,0 +1,171 @@
+"""What tracking, checkpoints and callbacks cost a training, and how long its steps wait for data.
+
+Both sides train the same model on the same tf.data in this process: the baseline is Keras' `fit` with no callback at all but
+one that looks at the clock, ours is the stage `train`. Compared are the times from the end of the first epoch, in which graphs
+are traced, to the end of the last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+REPEATS = 3
+PIPELINES = {"taxi": (67, 4), "fashion": (1, 6)}
+"""Pipeline → how many times its rows are trained on, and epochs."""
+
+
+def run() -> Iterator[dict[str, Any]]:
+    """Yields, for each pipeline, the cost of everything around the loop, and the share of the loop spent waiting for data."""
+    with tempfile.TemporaryDirectory() as temporary:
+        for name, (copies, epochs) in PIPELINES.items():
+            root = _prepared(Path(temporary) / name, name, copies, epochs)
+            ours, bare = [], []
+            for _ in range(REPEATS):
+                bare.append(_bare(root, name))
+                ours.append(_stage(root, name))
+            yield {
+                "what": f"train {name} ×{copies}, tracked and saved / bare Keras fit",
+                "ours_s": statistics.median(ours),
+                "baseline_s": statistics.median(bare),
+                "ratio": statistics.median(ours) / statistics.median(bare),
+                "repeats": REPEATS,
+            }
+            waited, whole = _waiting(root, name)
+            yield {
+                "what": f"train {name} ×{copies}, steps waiting for data / epoch",
+                "ours_s": waited,
+                "baseline_s": whole,
+                "ratio": waited / whole,
+                "repeats": 1,
+            }
+
+
+def _prepared(root: Path, name: str, copies: int, epochs: int) -> Path:
+    """A copy of the repository in which everything before `train` ran, with the training split `copies` times over."""
+    from tests.conftest import copy_repository
+
+    copy_repository(root)
+    params = root / "pipelines" / name / "params.yaml"
+    lines = params.read_text(encoding="utf-8").splitlines()
+    # All epochs of the same length: nothing stops early.
+    kept = [line for line in lines if not line.strip().startswith(("epochs:", "early_stopping:"))]
+    at = kept.index("train:") + 1
+    params.write_text("\n".join([*kept[:at], f"  epochs: {epochs}", "  early_stopping: null", *kept[at:]]), encoding="utf-8")
+    with _working_in(root):
+        from components.bridge.stage import run_stage
+
+        for stage in ("ingest", "validate", "transform", "tune"):
+            run_stage(stage, name, root)
+    for file in sorted((root / "artifacts" / name / "transformed_examples" / "Split-train").iterdir()):
+        content = file.read_bytes()  # TFRecord files may be written one after another
+        with file.open("wb") as out:
+            for _ in range(copies):
+                out.write(content)
+    return root
+
+
+def _fitting(root: Path, name: str) -> Any:
+    """What the stage trains with, made in the same way."""
+    from types import SimpleNamespace
+
+    from components.bridge.job import Job
+    from components.train.fitting import prepare
+
+    folder = root / "artifacts" / name
+    (schema,) = (folder / "schema").iterdir()
+    return prepare(
+        SimpleNamespace(  # type: ignore[arg-type]  as much of FnArgs as is read
+            custom_config=Job.load(name, root).recipe_config(),
+            transform_graph_path=str(folder / "transform_graph"),
+            schema_path=str(schema),
+            train_files=[str(folder / "transformed_examples" / "Split-train" / "*")],
+            eval_files=[str(folder / "transformed_examples" / "Split-eval" / "*")],
+        )
+    )
+
+
+def _model(root: Path, name: str, fitting: Any) -> tuple[Any, Any]:
+    """The model with the hyperparameters of the stage, compiled by the recipe alone."""
+    import json
+
+    import keras_tuner
+
+    (file,) = (root / "artifacts" / name / "best_hyperparameters").glob("*.txt")
+    hp = keras_tuner.HyperParameters.from_config(json.loads(file.read_text(encoding="utf-8")))
+    return hp, fitting.recipe.build(hp)
+
+
+def _bare(root: Path, name: str) -> float:
+    """Seconds from the end of the first epoch to that of the last, with nothing around Keras' `fit`."""
+    import keras
+
+    with _working_in(root):
+        fitting = _fitting(root, name)
+        hp, model = _model(root, name, fitting)
+        times: list[float] = []
+        clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: times.append(time.perf_counter()))
+        epochs = fitting.config["train"]["epochs"]
+        # The recipe's own callbacks (a schedule of the learning rate) belong to the model, and are the same on both sides.
+        fitting.recipe.fit(
+            hp, model, fitting.train, validation_data=fitting.eval, epochs=epochs, callbacks=[clock],
+            class_weight=fitting.class_weight, shuffle=False, verbose=0,
+        )  # fmt: skip
+    return times[-1] - times[0]
+
+
+def _stage(root: Path, name: str) -> float:
+    """The same seconds, of the stage `train`."""
+    from components import progress
+    from components.bridge.stage import run_stage
+
+    times: list[float] = []
+    with _working_in(root), progress.listening(lambda metrics, step, num_steps: times.append(time.perf_counter())):
+        run_stage("train", name, root)
+    return times[-1] - times[0]
+
+
+def _waiting(root: Path, name: str) -> tuple[float, float]:
+    """(seconds that steps waited for their batch, seconds of the epoch): the second epoch, data and graphs being there."""
+    import tensorflow as tf
+
+    with _working_in(root):
+        fitting = _fitting(root, name)
+        _, model = _model(root, name, fitting)
+
+        @tf.function(reduce_retracing=True)
+        def step(batch: Any) -> None:
+            model.train_step(batch)
+
+        data = fitting.train
+        waited = whole = 0.0
+        for _ in range(2):
+            waited, started = 0.0, time.perf_counter()
+            batches = iter(data)
+            for _ in range(int(data.cardinality())):
+                before = time.perf_counter()
+                batch = next(batches)
+                waited += time.perf_counter() - before
+                step(batch)
+            whole = time.perf_counter() - started
+    return waited, whole
+
+
+@contextlib.contextmanager
+def _working_in(root: Path) -> Iterator[None]:
+    """In the copy, and silently: the table is what is shown."""
+    before = Path.cwd()
+    os.chdir(root)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        os.chdir(before)

@@ -1,0 +1,262 @@
+"""`forest.boosted_trees`: gradient boosted decision trees on the same examples, stages and signatures as networks."""
+
+from __future__ import annotations
+
+import abc
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import keras_tuner
+import numpy as np
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from recipes.classification import Classifier
+from recipes.contract import LABEL_KEY, InputKind, Recipe, RecipeError, Task, TaskKind
+from recipes.forest.columns import make_columns, make_features
+from recipes.forest.curves import answers_by_step
+from recipes.forest.description import write_description
+from recipes.forest.growing import grow, write_files
+from recipes.forest.layer import LAYER, ForestLayer, ForestModel
+from recipes.forest.measures import measures
+from recipes.forest.table import Table, read_table
+from recipes.label import label_feature, quantities
+from recipes.raw import domain_of
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+SHRINKAGE = 0.1
+MAX_CURVE_ROWS = 100_000
+"""The curves on train are measured on so many examples at most; those on eval on all."""
+_MIN_EXAMPLES = (2, 5, 10, 20, 50)
+_SHARES = (0.3, 0.5, 0.7, 0.85, 1.0)
+_L2 = (0.0, 0.1, 1.0, 10.0)
+_MAX_NUM_NODES = (8, 16, 31, 64, 128)
+
+
+def boosted_trees(task: Task) -> BoostedTrees:
+    """The recipe for the label that the pipeline has.
+
+    Raises: RecipeError where params and schema do not agree.
+    """
+    wanted = task.model.task
+    if wanted is None and task.label is not None:
+        feature = label_feature(task.schema, task.label)
+        counted = feature.type == schema_pb2.INT and domain_of(task.schema, feature) is not None
+        wanted = "classification" if counted or feature.type == schema_pb2.BYTES else "regression"
+    return BoostedTreesClassifier(task) if wanted == "classification" else BoostedTreesRegressor(task)
+
+
+class BoostedTrees(Recipe):
+    """Friedman's gradient boosting (2001), grown by YDF; after the tutorials estimator/boosted_trees and its understanding.
+
+    A step of boosting, which is a tree (with more than two classes, one for each), is what an epoch is for networks: so
+    train.epochs, early stopping by any metric, the curves, tune.epochs and Hyperband mean what they do there. Batches only
+    bring the examples; YDF holds them all in memory. Hyperparameters are searched by KerasTuner as those of networks are: its
+    search goes on after a kill, shows its trials and takes `tune.space`, and YDF's own, a random one, does none of that.
+
+    Raises: RecipeError where params and schema do not agree.
+    """
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        self._columns = make_columns(task.schema, self.label, task.transform)
+        self._train: Table | None = None
+        self._weights: np.ndarray | None = None
+
+    @property
+    def inputs(self) -> dict[str, InputKind]:
+        """Every column that the trees see."""
+        return {column.name: column.input for column in self._columns}
+
+    @property
+    def libraries(self) -> list[str]:
+        """YDF's operation."""
+        return ["ydf_tf"]
+
+    def preprocessing_fn(self, inputs: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+        """See `Recipe`."""
+        outputs = make_features(inputs, self._columns)
+        if self.label in inputs:
+            outputs[LABEL_KEY] = self._label(inputs[self.label])
+        return outputs
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """A model without a forest yet, and without an optimizer."""
+        params = self.task.model
+
+        def choice(name: str, values: Sequence[float], default: float) -> Any:
+            return hp.Choice(name, sorted({*values, default}), default=default)
+
+        strategies = ["local", "best_first"]
+        growing_strategy = hp.Choice("growing_strategy", strategies, default=params.growing_strategy)
+        best_first = growing_strategy == "best_first"
+        shrinkage = self.task.learning_rate
+        if shrinkage is None:
+            shrinkage = hp.Float("learning_rate", SHRINKAGE / 10, 3 * SHRINKAGE, sampling="log", default=SHRINKAGE)
+        settings = {
+            "growing_strategy": growing_strategy,
+            "shrinkage": shrinkage,
+            "max_depth": hp.Int("max_depth", 2, max(10, params.max_depth), default=params.max_depth),
+            "min_examples": choice("min_examples", _MIN_EXAMPLES, params.min_examples),
+            "subsample": choice("subsample", _SHARES, params.subsample),
+            "feature_share": choice("feature_share", _SHARES, params.feature_share),
+            "l2": choice("l2", _L2, params.l2),
+            "max_num_nodes": choice("max_num_nodes", _MAX_NUM_NODES, params.max_num_nodes) if best_first else None,
+            "min_category_count": params.min_category_count,
+            "max_categories": params.max_categories,
+            "seed": self.task.seed,
+        }
+        inputs = {
+            column.feature: keras.Input((1,), dtype="float32" if column.kind == "number" else "string", name=column.feature)
+            for column in self._columns
+        }
+        names = {column.feature: column.name for column in self._columns}
+        forest = ForestLayer(names, self.class_names, settings, name=LAYER)
+        return ForestModel(inputs=inputs, outputs=forest(inputs), name="boosted_trees")
+
+    def fit(
+        self,
+        hp: keras_tuner.HyperParameters,
+        model: keras.Model,
+        train: tf.data.Dataset,
+        *,
+        validation_data: tf.data.Dataset | None = None,
+        epochs: int = 1,
+        initial_epoch: int = 0,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        class_weight: Mapping[int, float] | None = None,
+        **_: Any,
+    ) -> keras.callbacks.History:
+        """Grows the forest, then tells its steps as epochs, as if they happened one by one, to early stopping and all others.
+
+        So the callbacks hear nothing before all `epochs` trees have grown, which takes seconds where networks take minutes,
+        and early stopping saves no time; the forest is cut down to the steps that it keeps.
+
+        Args:
+            hp: Not needed any more.
+            model: As `build` makes it.
+            train: Batches of (features, label).
+            validation_data: The same; metrics on it have the prefix `val_`.
+            epochs: Steps of boosting.
+            initial_epoch: The first that is told, counted from 0: Hyperband goes on there. The forest grows anew, the same.
+            callbacks: As for Keras.
+            class_weight: Class id → weight of its examples.
+            _: What else Keras' `fit` takes: shuffle, verbose.
+        """
+        forest = model.forest
+        table = read_table(train, self._columns)
+        weights = None
+        if class_weight is not None:
+            weights = np.array([class_weight[index] for index in range(len(self.class_names))])[table.labels]
+        grown = grow(forest.settings, table, self.label, self.class_names, weights, epochs)
+        kept = tell(self._curves(grown, table, weights, validation_data), model, callbacks, initial_epoch, epochs)
+        with tempfile.TemporaryDirectory() as folder:
+            write_files(grown, Path(folder), kept)
+            forest.plant(Path(folder))
+        self._train, self._weights = table, weights
+        return model.history
+
+    def describe(self, model: keras.Model, folder: Path, examples: tf.data.Dataset) -> None:
+        """Importances, contributions, the linear baseline, and the forest itself in words; see `write_description`."""
+        evaluation = read_table(examples, self._columns)
+        write_description(
+            folder, model.forest.trees, self.label, self.class_names, self._train, self._weights, evaluation, self.task.seed
+        )
+
+    def _curves(
+        self, grown: Any, table: Table, weights: np.ndarray | None, validation_data: tf.data.Dataset | None
+    ) -> list[dict[str, float]]:
+        """Metrics of each step."""
+        rows = np.arange(len(table))
+        if len(table) > MAX_CURVE_ROWS:
+            rows = np.sort(np.random.default_rng(self.task.seed).choice(len(table), MAX_CURVE_ROWS, replace=False))
+        shown, shown_weights = table.take(rows), None if weights is None else weights[rows]
+        names = self.class_names
+        steps = [
+            measures(shown.labels, each, names, shown_weights) for each in answers_by_step(grown, shown, self.label, names)
+        ]
+        if validation_data is not None:
+            evaluation = read_table(validation_data, self._columns)
+            for step, each in zip(steps, answers_by_step(grown, evaluation, self.label, names), strict=True):
+                step |= {f"val_{name}": value for name, value in measures(evaluation.labels, each, names).items()}
+        return steps
+
+    @abc.abstractmethod
+    def _label(self, raw: Any) -> tf.Tensor:
+        """The raw label as [batch, 1]: class ids, or numbers."""
+
+
+class BoostedTreesClassifier(BoostedTrees, Classifier):
+    """See `Classifier`."""
+
+    def _label(self, raw: Any) -> tf.Tensor:
+        return self.label_ids(raw)
+
+
+class BoostedTreesRegressor(BoostedTrees):
+    """Minimises the squared error, in the label's units."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        feature = label_feature(task.schema, self.label)
+        if feature.type not in (schema_pb2.FLOAT, schema_pb2.INT):
+            raise RecipeError(
+                f"data.label: the label '{self.label}' has the type {schema_pb2.FeatureType.Name(feature.type)}. A regression "
+                "needs FLOAT or INT. Cast the column (data.cast), or set model.task: classification."
+            )
+        self.objective = "val_mae"
+        self.objective_direction = "min"
+
+    @property
+    def kind(self) -> TaskKind:
+        """A quantity."""
+        return "regression"
+
+    @property
+    def key_metric(self) -> str:
+        """The mean absolute error, in the label's units."""
+        return "mae"
+
+    @property
+    def class_names(self) -> list[str]:
+        """None."""
+        return []
+
+    def outputs(self, predictions: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`prediction`, in the label's units."""
+        return {"prediction": predictions}
+
+    def _label(self, raw: Any) -> tf.Tensor:
+        return quantities(raw)
+
+
+def tell(
+    steps: Sequence[Mapping[str, float]],
+    model: keras.Model,
+    callbacks: Sequence[keras.callbacks.Callback],
+    initial_epoch: int,
+    epochs: int,
+) -> int:
+    """Has the callbacks live through the steps; returns how many are to be kept.
+
+    The model's weight `num_steps` is what it is after each of them. A callback that stops ends it there, and one that restores
+    the weights of an earlier step, as early stopping does, or loads those of an interrupted training, thereby decides.
+    """
+    num_steps = model.forest.num_steps
+    told = keras.callbacks.CallbackList(list(callbacks), add_history=True, model=model, epochs=epochs, verbose=0)
+    model.stop_training = False
+    told.on_train_begin()
+    logs: dict[str, float] = {}
+    for epoch in range(max(initial_epoch, getattr(model, "_initial_epoch", None) or 0), epochs):
+        told.on_epoch_begin(epoch)
+        num_steps.assign(epoch + 1)
+        logs = dict(steps[epoch])
+        told.on_epoch_end(epoch, logs)
+        if model.stop_training:
+            break
+    told.on_train_end(logs)
+    return int(num_steps.numpy())
