@@ -153,12 +153,14 @@ class BoostedTrees(Recipe):
         if class_weight is not None:
             weights = np.array([class_weight[index] for index in range(len(self.class_names))])[table.labels]
         grown = grow(forest.settings, table, self.label, self.class_names, weights, epochs)
-        kept = tell(self._curves(grown, table, weights, validation_data), model, callbacks, initial_epoch, epochs)
+        steps = self._curves(grown, table, weights, validation_data)
+        history = model.fit(train, steps=steps, epochs=epochs, initial_epoch=initial_epoch, callbacks=callbacks)
+        kept = int(forest.num_steps.numpy())
         with tempfile.TemporaryDirectory() as folder:
             write_files(grown, Path(folder), kept)
             forest.plant(Path(folder))
         self._train, self._weights = table, weights
-        return model.history
+        return history
 
     def describe(self, model: keras.Model, folder: Path, examples: tf.data.Dataset) -> None:
         """Importances, contributions, the linear baseline, and the forest itself in words; see `write_description`."""
@@ -232,31 +234,3 @@ class BoostedTreesRegressor(BoostedTrees):
 
     def _label(self, raw: Any) -> tf.Tensor:
         return quantities(raw)
-
-
-def tell(
-    steps: Sequence[Mapping[str, float]],
-    model: keras.Model,
-    callbacks: Sequence[keras.callbacks.Callback],
-    initial_epoch: int,
-    epochs: int,
-) -> int:
-    """Has the callbacks live through the steps; returns how many are to be kept.
-
-    The model's weight `num_steps` is what it is after each of them. A callback that stops ends it there, and one that restores
-    the weights of an earlier step, as early stopping does, or loads those of an interrupted training, thereby decides.
-    """
-    num_steps = model.forest.num_steps
-    told = keras.callbacks.CallbackList(list(callbacks), add_history=True, model=model, epochs=epochs, verbose=0)
-    model.stop_training = False
-    told.on_train_begin()
-    logs: dict[str, float] = {}
-    for epoch in range(max(initial_epoch, getattr(model, "_initial_epoch", None) or 0), epochs):
-        told.on_epoch_begin(epoch)
-        num_steps.assign(epoch + 1)
-        logs = dict(steps[epoch])
-        told.on_epoch_end(epoch, logs)
-        if model.stop_training:
-            break
-    told.on_train_end(logs)
-    return int(num_steps.numpy())

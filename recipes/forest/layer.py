@@ -99,7 +99,42 @@ class ForestLayer(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="tensorline")
 class ForestModel(keras.Model):
-    """A functional model around one `ForestLayer`. It is never compiled: a recipe's `fit` has it grow."""
+    """A functional model around one `ForestLayer`. It is never compiled: the recipe's `fit` has it grow."""
+
+    def fit(
+        self,
+        x: tf.data.Dataset,
+        *,
+        steps: Sequence[Mapping[str, float]],
+        epochs: int,
+        initial_epoch: int = 0,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+    ) -> keras.callbacks.History:
+        """Has the callbacks live through what a forest that has grown was after each step, as if it learned in epochs.
+
+        The weight `num_steps` is what it is then. So a callback that stops ends it there, and one that restores the weights of
+        an earlier step, as early stopping does, or those of a training that was killed, decides how much of the forest counts.
+
+        Args:
+            x: Not read: whoever stands around this method, as backups do, may count its passes.
+            steps: Metrics after each of `epochs` steps.
+            epochs: How many there are.
+            initial_epoch: The first that is told, counted from 0.
+            callbacks: As for Keras.
+        """
+        told = keras.callbacks.CallbackList(list(callbacks), add_history=True, model=self, epochs=epochs, verbose=0)
+        self.stop_training = False
+        told.on_train_begin()
+        logs: dict[str, float] = {}
+        for epoch in range(initial_epoch, epochs):
+            told.on_epoch_begin(epoch)
+            self.forest.num_steps.assign(epoch + 1)
+            logs = dict(steps[epoch])
+            told.on_epoch_end(epoch, logs)
+            if self.stop_training:
+                break
+        told.on_train_end(logs)
+        return self.history
 
     @property
     def forest(self) -> ForestLayer:

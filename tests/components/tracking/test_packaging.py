@@ -107,7 +107,7 @@ def test_a_library_that_is_not_known_is_not_imported(tmp_path: Path) -> None:
 
     description = {"kind": "regression", "class_names": [], "inputs": {}, "libraries": ["antigravity"]}
     (tmp_path / "model.json").write_text(json.dumps(description), encoding="utf-8")
-    with pytest.raises(ValueError, match=r"^model.json: libraries: 'antigravity' is none of tensorflow_text\.$"):
+    with pytest.raises(ValueError, match=r"^model.json: libraries: 'antigravity' is none of tensorflow_text, ydf_tf\.$"):
         RawModel().load_context(SimpleNamespace(artifacts={"model": str(tmp_path)}))
 
 

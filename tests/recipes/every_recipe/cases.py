@@ -61,6 +61,7 @@ CASES: dict[str, Case] = {
         "fashion", {"filters": [4], "dense_units": 8}, cut=every_nth_image("data/fashion/fashion_5k.zip", 25)
     ),
     "image.vae": Case("fashion_vae", {"filters": [4, 4], "hidden_units": 8}),  # whose data it has
+    "forest.boosted_trees": Case("credit", strategies=False),
     "text.classifier": Case("reviews", cut=every_nth_line("data/reviews/sentences.csv", 10)),
 }
 """Recipe → case; tests/recipes/every_recipe/test_every_recipe.py holds that there is one for each."""
