@@ -18,19 +18,25 @@ def outcome(job: Job, folders: Mapping[str, Path]) -> Outcome:
     metrics = json.loads((report / METRICS_FILE).read_text(encoding="utf-8"))
     verdict = json.loads((report / VERDICT_FILE).read_text(encoding="utf-8"))
     numbers = {name: float(value) for name, value in metrics.items() if isinstance(value, (int, float))}
-    key = read_model_info(folders["model"]).key_metric
+    model = read_model_info(folders["model"])
+    key = model.key_metric
     value, low, high = (metrics[name] for name in (key, f"{key}_low", f"{key}_high"))
     if value is None:
         headline = f"{key}: not defined on {metrics['num_examples']:,} test examples"
     else:
         interval = f" [{low:.4f}, {high:.4f}]" if low is not None and high is not None else ""
         headline = f"{key} {value:.4f}{interval} on {metrics['num_examples']:,} test examples"
+    lines = [headline]
+    # What a recipe measures, its baselines among them, says little one by one.
+    others = [f"{each.name} {metrics[each.name]:.4f}" for each in model.metrics if each.name != key and each.name in numbers]
+    if others:
+        lines.append(", ".join(others))
     # MLflow shows pictures and tables, so what the model got wrong can be seen beside the model.
     shown = [report / PAGE_FILE]
     shown += [path for name in (WRONG_EXAMPLES, RIGHT_EXAMPLES) for path in sorted(report.glob(f"{name}.*"))]
     decision = "promote" if verdict["promote"] else "refuse"
     return Outcome(
-        lines=[headline, f"{decision}: {verdict['reason']}", f"report: artifacts/{job.name}/report/{PAGE_FILE}"],
+        lines=[*lines, f"{decision}: {verdict['reason']}", f"report: artifacts/{job.name}/report/{PAGE_FILE}"],
         metrics=numbers,
         model_metrics={f"test_{name}": value for name, value in numbers.items()},
         files={report: "report"},

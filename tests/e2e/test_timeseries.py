@@ -32,6 +32,8 @@ def seattle(tmp_path_factory: pytest.TempPathFactory, run_stages: Callable[..., 
 
 
 def test_the_report_holds_the_forecasts_against_the_baselines(seattle: Path) -> None:
+    from components.bridge.job import Job
+    from components.evaluate.outcome import outcome
     from components.register.executor import raw_examples
 
     folder = seattle / "artifacts" / "seattle"
@@ -49,6 +51,10 @@ def test_the_report_holds_the_forecasts_against_the_baselines(seattle: Path) -> 
     assert metrics["relative_mae"] == pytest.approx(metrics["mae"] / metrics["mae_last_value"])
     assert metrics["relative_mae"] < 1
     assert metrics["mae_low"] < metrics["mae"] < metrics["mae_high"]
+    with working_in(seattle):
+        told = outcome(Job.load("seattle", seattle), {key: folder / key for key in ("report", "model")}).lines[1]
+    names = ("rmse", "mae_last_value", "mae_repeat", "relative_mae")
+    assert told == ", ".join(f"{name} {metrics[name]:.4f}" for name in names)
     page = (folder / "report" / "report.html").read_text(encoding="utf-8")
     assert "mae of the last value" in page
     assert "window_month" in (folder / "report" / "slices.csv").read_text(encoding="utf-8")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from components.bridge.stage import _located, _replace
+from components.params.load import load_shared
 from tests.conftest import copy_repository
 
 
@@ -25,10 +26,10 @@ def repository(tmp_path: Path) -> Path:
 def test_an_unknown_pipeline_is_the_users_mistake(repository: Path) -> None:
     done = run(repository, "ingest", "taxy")
     assert done.returncode == 2
+    known = ", ".join(load_shared(repository).pipelines)
     assert done.stderr == (
-        "\ntaxy · ingest: params.yaml: pipelines: no pipeline is named 'taxy'. Did you mean 'taxi'? Known: taxi, fashion, "
-        "reviews, penguins, mpg, fashion_npz. Add a line 'taxy: {data: data/taxy, recipe: recipes/…}', and the file "
-        "pipelines/taxy/params.yaml.\n"
+        f"\ntaxy · ingest: params.yaml: pipelines: no pipeline is named 'taxy'. Did you mean 'taxi'? Known: {known}. Add a "
+        "line 'taxy: {data: data/taxy, recipe: recipes/…}', and the file pipelines/taxy/params.yaml.\n"
     )
     assert not (repository / "artifacts").exists()
 
