@@ -154,6 +154,9 @@ def train_on_share(model: keras.Model, clip_norm: float | None, batch: Any) -> d
     weights = tf.fill([share], balance)
     if sample_weight is not None:
         weights *= tf.cast(sample_weight, tf.float32)
+    if isinstance(y, tf.Tensor) and y.shape.rank > 2:
+        # Labels [batch, steps, …] have a loss for each step, over which Keras does not spread the weight of an example.
+        weights = tf.reshape(weights, [-1, *[1] * (y.shape.rank - 2)])
     with tf.GradientTape() as tape:
         y_pred = _first(model(_at_least_one(x), training=True), share)
         loss = model.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=weights, training=True)
