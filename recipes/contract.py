@@ -136,9 +136,9 @@ class Recipe(keras_tuner.HyperModel, abc.ABC):
         """The metric of the summary, the gate and its interval, by its name in the evaluation: `auc`, `accuracy`, `mae`."""
 
     @property
-    @abc.abstractmethod
     def class_names(self) -> list[str]:
-        """Names of the classes in the order of the model's outputs; empty for a regression."""
+        """Names of the classes in the order of the model's outputs; empty where there are none."""
+        return []
 
     @property
     @abc.abstractmethod

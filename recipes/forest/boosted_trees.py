@@ -14,7 +14,7 @@ import numpy as np
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from recipes.classification import Classifier
-from recipes.contract import LABEL_KEY, InputKind, Recipe, RecipeError, Task, TaskKind
+from recipes.contract import LABEL_KEY, InputKind, Recipe, Task
 from recipes.forest.columns import make_columns, make_features
 from recipes.forest.curves import answers_by_step
 from recipes.forest.description import write_description
@@ -22,8 +22,9 @@ from recipes.forest.growing import grow, write_files
 from recipes.forest.layer import LAYER, ForestLayer, ForestModel
 from recipes.forest.measures import measures
 from recipes.forest.table import Table, read_table
-from recipes.label import label_feature, quantities
+from recipes.label import label_feature
 from recipes.raw import domain_of
+from recipes.regression import Regressor
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -199,38 +200,7 @@ class BoostedTreesClassifier(BoostedTrees, Classifier):
         return self.label_ids(raw)
 
 
-class BoostedTreesRegressor(BoostedTrees):
+class BoostedTreesRegressor(Regressor, BoostedTrees):
     """Minimises the squared error, in the label's units."""
 
-    def __init__(self, task: Task) -> None:
-        super().__init__(task)
-        feature = label_feature(task.schema, self.label)
-        if feature.type not in (schema_pb2.FLOAT, schema_pb2.INT):
-            raise RecipeError(
-                f"data.label: the label '{self.label}' has the type {schema_pb2.FeatureType.Name(feature.type)}. A regression "
-                "needs FLOAT or INT. Cast the column (data.cast), or set model.task: classification."
-            )
-        self.objective = "val_mae"
-        self.objective_direction = "min"
-
-    @property
-    def kind(self) -> TaskKind:
-        """A quantity."""
-        return "regression"
-
-    @property
-    def key_metric(self) -> str:
-        """The mean absolute error, in the label's units."""
-        return "mae"
-
-    @property
-    def class_names(self) -> list[str]:
-        """None."""
-        return []
-
-    def outputs(self, predictions: tf.Tensor) -> dict[str, tf.Tensor]:
-        """`prediction`, in the label's units."""
-        return {"prediction": predictions}
-
-    def _label(self, raw: Any) -> tf.Tensor:
-        return quantities(raw)
+    otherwise = "or set model.task: classification"

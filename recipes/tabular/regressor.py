@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import keras
 import keras_tuner
 import numpy as np
-from tensorflow_metadata.proto.v0 import schema_pb2
 
-from recipes.contract import RecipeError, Task, TaskKind
-from recipes.label import label_feature, quantities
+from recipes.contract import RecipeError, Task
+from recipes.regression import Regressor
 from recipes.tabular.recipe import TabularRecipe
 
 if TYPE_CHECKING:
@@ -20,35 +19,14 @@ _LABEL_UNITS = "label_units"
 _LOSSES = {"mse": "mean_squared_error", "mae": "mean_absolute_error", "msle": "mean_squared_logarithmic_error"}
 
 
-class TabularRegressor(TabularRecipe):
+class TabularRegressor(Regressor, TabularRecipe):
     """The network predicts standardised labels; a fixed last layer, set before training, turns them into the label's units."""
+
+    otherwise = "or take the recipe tabular.classifier"
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        feature = label_feature(task.schema, self.label)
-        if feature.type not in (schema_pb2.FLOAT, schema_pb2.INT):
-            raise RecipeError(
-                f"data.label: the label '{self.label}' has the type {schema_pb2.FeatureType.Name(feature.type)}. "
-                "tabular.regressor needs FLOAT or INT. Cast the column (data.cast), or take the recipe tabular.classifier."
-            )
-        self.objective = "val_mae"
-        self.objective_direction = "min"
         self._loss = task.model.loss or "mse"
-
-    @property
-    def kind(self) -> TaskKind:
-        """A quantity."""
-        return "regression"
-
-    @property
-    def key_metric(self) -> str:
-        """The mean absolute error, in the label's units."""
-        return "mae"
-
-    @property
-    def class_names(self) -> list[str]:
-        """None."""
-        return []
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Answers the quantity in the label's units [batch, 1]."""
@@ -80,14 +58,7 @@ class TabularRegressor(TabularRecipe):
         self._compile(model, model.optimizer, scale)
         return super().fit(hp, model, train, **kwargs)
 
-    def outputs(self, predictions: tf.Tensor) -> dict[str, tf.Tensor]:
-        """`prediction`, in the label's units."""
-        return {"prediction": predictions}
-
     def _compile(self, model: keras.Model, optimizer: keras.optimizers.Optimizer, scale: float) -> None:
         metrics = [keras.metrics.MeanAbsoluteError(name="mae"), keras.metrics.RootMeanSquaredError(name="rmse")]
         weight = 1.0 / scale if self._loss == "mae" else 1.0 / scale**2
         model.compile(optimizer, loss=_LOSSES[self._loss], loss_weights=weight, metrics=metrics)
-
-    def _label(self, raw: Any) -> tf.Tensor:
-        return quantities(raw)

@@ -66,11 +66,6 @@ class Forecaster(Recipe):
         return "mae"
 
     @property
-    def class_names(self) -> list[str]:
-        """None."""
-        return []
-
-    @property
     def inputs(self) -> dict[str, InputKind]:
         """The columns of the window, [batch, input_width] each, and its times where signals are made of them."""
         columns = [*self.windows.inputs, *([self.windows.time] if self._signals else [])]

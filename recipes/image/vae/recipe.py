@@ -66,11 +66,6 @@ class ImageVAE(Recipe):
         ]
 
     @property
-    def class_names(self) -> list[str]:
-        """None."""
-        return []
-
-    @property
     def inputs(self) -> dict[str, InputKind]:
         """The column of the encoded image."""
         return {self._column: "image"}

@@ -278,7 +278,7 @@ def test_mistakes_of_model_and_label() -> None:
     with pytest.raises(RecipeError) as words:
         TabularRegressor(Task("size", schema, TransformParams(), ModelParams()))
     assert str(words.value) == (
-        "data.label: the label 'size' has the type BYTES. tabular.regressor needs FLOAT or INT. Cast the column (data.cast), "
+        "data.label: the label 'size' has the type BYTES. A regression needs FLOAT or INT. Cast the column (data.cast), "
         "or take the recipe tabular.classifier."
     )
     recipe = make_recipe("price", loss="msle")
