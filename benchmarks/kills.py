@@ -32,13 +32,13 @@ NAMED_BY_PROCESS = {"saved_model.pb", "fingerprint.pb"}
 SECTIONS = """\
 tune:
   algorithm: random
-  max_trials: 8
-  epochs: 15
+  max_trials: 5
+  epochs: 6
 
 train:
-  epochs: 150
+  epochs: 60
   batch_size: 16
-  early_stopping: {patience: 120}
+  early_stopping: {patience: 50}
 """
 """So long that most moments fall into the work itself, not into imports."""
 
@@ -55,9 +55,12 @@ def run(folder: Path) -> Iterator[dict[str, Any]]:
         whole_s = time.perf_counter() - started
         for number in range(NUM_KILLS):
             root = folder / f"{stage}-{number}"
-            shutil.copytree(base, root)
-            moment_s = draw.uniform(0.0, whole_s)
-            told = _kill(stage, root, moment_s)
+            told = None
+            while told is None:  # it ended before the moment came
+                shutil.rmtree(root, ignore_errors=True)
+                shutil.copytree(base, root)
+                moment_s = draw.uniform(0.0, whole_s)
+                told = _kill(stage, root, moment_s)
             killed_runs = _runs(root)
             again = _command(stage, root)
             problems = list(_problems(stage, root, undisturbed, killed_runs, again))
@@ -103,8 +106,8 @@ def _command(stage: str, root: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=root, env=_environment(), capture_output=True, text=True, check=False)
 
 
-def _kill(stage: str, root: Path, moment_s: float) -> str:
-    """Starts the stage, kills it after `moment_s`; what it told."""
+def _kill(stage: str, root: Path, moment_s: float) -> str | None:
+    """Starts the stage, kills it after `moment_s`; what it told. None if it had ended by then."""
     log = root / "told.txt"
     with log.open("w") as file:
         command = [sys.executable, "-u", "-m", f"components.{stage}", NAME]
@@ -114,7 +117,8 @@ def _kill(stage: str, root: Path, moment_s: float) -> str:
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
-    return log.read_text(encoding="utf-8")
+    told = log.read_text(encoding="utf-8")
+    return None if "done in " in told else told
 
 
 def _runs(root: Path) -> list[Any]:

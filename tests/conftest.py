@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,7 +97,7 @@ def fn_args_of(penguins: Path) -> Callable[..., SimpleNamespace]:
             transform_graph_path=str(folder / "transform_graph"),
             schema_path=str(next((folder / "schema").iterdir())),
             hyperparameters=json.loads(hyperparameters.read_text()),
-            working_dir=str(to / "work"),
+            working_dir=tempfile.mkdtemp(prefix="work-", dir=to),  # as under the bridge, never that of other parameters
             model_run_dir=str(to / "model_run"),
             serving_model_dir=str(to / "model" / "Format-Serving"),
         )

@@ -14,6 +14,7 @@ from components.tracking.flatten import flatten, key_for, tag_values
 from components.tracking.process import on_this_host, process_tags
 from components.tracking.redaction import redact
 from components.tracking.run_file import RunRef
+from components.tracking.sigterm import signals_wait
 from components.tracking.store import Store, pages
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Before:
 
 @dataclass(frozen=True)
 class RunLog:
-    """One run; its status and its times are left as they are.
+    """One run; its status and its times are left as they are. Signals wait until a method has written what it writes.
 
     Attributes:
         store: Where the run is.
@@ -62,6 +63,7 @@ class RunLog:
     ref: RunRef
     before: Before = field(default=Before(), compare=False)
 
+    @signals_wait()
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Logs nested parameters under dotted names. Raises: TensorlineError if one was logged with another value."""
         from mlflow.entities import Param
@@ -82,11 +84,13 @@ class RunLog:
         """Logs the metrics of each epoch; the first is step 0."""
         self._log_metrics([metric for step, metrics in enumerate(epochs) for metric in _metrics(metrics, step)])
 
+    @signals_wait()
     def _log_metrics(self, metrics: Sequence[Metric]) -> None:
         metrics = [metric for metric in metrics if (metric.key, metric.step) not in self.before.points]
         for start in range(0, len(metrics), _MAX_BATCH_METRICS):
             self.store.client.log_batch(self.ref.run_id, metrics=metrics[start : start + _MAX_BATCH_METRICS])
 
+    @signals_wait()
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Sets tags, credentials blanked."""
         from mlflow.entities import RunTag
@@ -95,19 +99,23 @@ class RunLog:
         for start in range(0, len(batch), _MAX_BATCH_PARAMS):
             self.store.client.log_batch(self.ref.run_id, tags=batch[start : start + _MAX_BATCH_PARAMS])
 
+    @signals_wait()
     def log_artifact(self, path: Path, folder: str = "") -> None:
         """Copies a file, or what a folder holds, into `folder` of the run's artifacts ('' is their root)."""
         log = self.store.client.log_artifacts if path.is_dir() else self.store.client.log_artifact
         log(self.ref.run_id, str(path), folder or None)
 
+    @signals_wait()
     def log_text(self, text: str, file: str) -> None:
         """Writes text, credentials blanked, to the artifact `file`."""
         self.store.client.log_text(self.ref.run_id, redact(text), file)
 
+    @signals_wait()
     def log_figure(self, figure: Figure, file: str) -> None:
         """Writes a picture to the artifact `file`."""
         self.store.client.log_figure(self.ref.run_id, figure, file)
 
+    @signals_wait()
     def log_dataset(self, name: str, digest: str, source: str, context: str = "") -> None:
         """Records data that the stage read.
 
@@ -123,6 +131,7 @@ class RunLog:
         tag = InputTag("mlflow.data.context", context or self.ref.stage)
         self.store.client.log_inputs(self.ref.run_id, [DatasetInput(dataset, [tag])])
 
+    @signals_wait()
     def log_trial(
         self,
         name: str,
@@ -171,6 +180,7 @@ class RunLog:
         return RunLog(self.store, RunRef(run.info.run_id, self.ref.experiment_id, tags[STAGE], self.ref.pipeline))
 
 
+@signals_wait()
 def go_on(store: Store, run_id: str, tags: Mapping[str, str]) -> RunLog | None:
     """A run as `reopen`, RUNNING again, with what it has; None also if it ended by itself, or its process still lives.
 

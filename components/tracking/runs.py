@@ -5,13 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import signal
-import threading
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from components.errors import UserError
@@ -22,20 +19,11 @@ from components.tracking.reconcile import reconcile
 from components.tracking.redaction import redact
 from components.tracking.run_file import RunRef, read_run_file, write_run_file
 from components.tracking.run_log import KILLED, PIPELINE, STAGE, RunLog, go_on
+from components.tracking.sigterm import Terminated, signals_wait, sigterm_raises
 from components.tracking.store import Store
 
 COMMIT = "tensorline.commit"
 _logger = logging.getLogger(__name__)
-
-
-class Terminated(SystemExit):
-    """SIGTERM came: what runs is unwound, and the process leaves with the status that a shell expects (128 + 15)."""
-
-    def __init__(self) -> None:
-        super().__init__(128 + signal.SIGTERM)
-
-    def __str__(self) -> str:
-        return "SIGTERM: asked to stop"
 
 
 @contextmanager
@@ -77,7 +65,7 @@ def start_stage_run(
         log = RunLog(store, RunRef(run.info.run_id, experiment_id, stage, pipeline))
         if note:
             write_run_file(note, log.ref)
-    with _sigterm_raises():
+    with sigterm_raises():
         try:
             log.log_params(params)
             log.log_text(json.dumps(dict(dependencies), indent=1, sort_keys=True), "provenance/dependencies.json")
@@ -89,7 +77,8 @@ def start_stage_run(
         except BaseException as error:
             _close_after(error, log)
             raise
-        store.client.set_terminated(log.ref.run_id, "FINISHED")
+        with signals_wait():
+            store.client.set_terminated(log.ref.run_id, "FINISHED")
 
 
 def _noted(store: Store, note: Path, identity: Mapping[str, str]) -> RunLog | None:
@@ -126,6 +115,7 @@ def _tags(
     return tags
 
 
+@signals_wait()
 def _close_after(error: BaseException, log: RunLog) -> None:
     """Closes the run truthfully; whatever goes wrong here must not hide `error`."""
     from mlflow.exceptions import MlflowException
@@ -145,20 +135,3 @@ def _close_after(error: BaseException, log: RunLog) -> None:
         log.store.client.set_terminated(log.ref.run_id, status)
     except (MlflowException, OSError) as closing:
         _logger.error("MLflow run %s could not be closed as %s: %s", log.ref.run_id, status, redact(str(closing)))
-
-
-@contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """Turns SIGTERM into `Terminated`, so that the run is closed; only the main thread may handle signals."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        raise Terminated
-
-    previous = signal.signal(signal.SIGTERM, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

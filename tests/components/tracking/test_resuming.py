@@ -135,3 +135,24 @@ def test_a_run_of_a_container_that_is_no_more_goes_on(store: Store, note: Path) 
     with start(store, note) as run:
         assert run == killed
     assert store.client.get_run(run.ref.run_id).data.tags[HOST] == process_tags()[HOST]
+
+
+def test_a_signal_never_strikes_in_the_middle_of_a_write(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would leave SQLite's lock behind, and the run RUNNING."""
+    told: list[str] = []
+    log_batch = store.client.log_batch
+    with pytest.raises(Terminated), start_stage_run(store, "taxi", "train", params={}, git=CLEAN, dependencies={}) as run:  # noqa: PT012
+
+        def interrupted(*arguments: Any, **keywords: Any) -> None:
+            if not told:
+                told.append("signalled")
+                os.kill(os.getpid(), signal.SIGTERM)
+            log_batch(*arguments, **keywords)
+            told.append("written")
+
+        monkeypatch.setattr(store.client, "log_batch", interrupted)
+        run.log_metrics({"loss": 1.0})
+        told.append("went on")
+    found = store.client.get_run(run.ref.run_id)
+    assert (found.info.status, found.data.metrics) == ("KILLED", {"loss": 1.0})
+    assert told == ["signalled", "written", "written"]  # the metric, and why the run was killed

@@ -44,6 +44,7 @@ def main(arguments: Path, folder: Path) -> None:
             **{
                 **given,
                 "custom_config": {**given["custom_config"], "train": {**given["custom_config"]["train"], **train}},
+                "working_dir": str(folder / name / "work"),
                 "model_run_dir": str(folder / name / "model_run"),
                 "serving_model_dir": str(folder / name / "model" / "Format-Serving"),
             }
