@@ -12,7 +12,9 @@ import tempfile
 import threading
 import time
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 root, pipeline = Path(sys.argv[1]), sys.argv[2]
 os.chdir(root)
@@ -52,27 +54,27 @@ def agree(probabilities: np.ndarray, labels: list[str], way: str) -> None:
 
 def agree_on_table(table: pd.DataFrame, way: str) -> None:
     if scored:  # a value or an array a row
-        agree(np.stack([np.stack(table[name]).reshape(len(table), -1) for name in outputs_of], axis=2), [], way)
+        agree(side_by_side({name: np.array(table[name].tolist()) for name in outputs_of}), [], way)
     else:
         agree(table[columns_of].to_numpy(), table["label"].tolist(), way)
 
 
 def agree_on_outputs(outputs: dict[str, tf.Tensor], way: str) -> None:
     if scored:
-        agree(stacked(outputs), [], way)
+        agree(side_by_side(outputs), [], way)
     else:
         agree(outputs["probabilities"].numpy(), [label.decode() for label in outputs["label"].numpy()], way)
 
 
-def stacked(outputs: dict[str, tf.Tensor]) -> np.ndarray:
-    return np.stack([outputs[name].numpy().reshape(len(examples), -1) for name in outputs_of], axis=2)
+def side_by_side(outputs: Mapping[str, Any]) -> np.ndarray:
+    return np.concatenate([np.asarray(outputs[name]).reshape(len(examples), -1) for name in outputs_of], axis=1)
 
 
 # 1. SavedModel, serialized examples: what the others are held against.
 model = load(folder / "model")
 served = model.signatures["serving_default"](examples=tf.constant(examples))
 outputs_of = sorted(served)
-expected = stacked(served) if scored else served["probabilities"].numpy()
+expected = side_by_side(served) if scored else served["probabilities"].numpy()
 expected_labels = [] if scored else [label.decode() for label in served["label"].numpy()]
 
 # 2. SavedModel, raw columns.
@@ -140,7 +142,6 @@ transform = tft.TFTransformOutput(str(folder / "transform_graph"))
 features = densify(transform.transform_raw_features(tf.io.parse_example(examples, transform.raw_feature_spec())))
 recipe_class(info["recipe"])  # registers the layers of its own
 keras_model = keras.saving.load_model(folder / "model" / "keras" / "model.keras", safe_mode=True)
-output = np.asarray(keras_model({name: features[name] for name in keras_model.input}, training=False))
 if scored:
     # What is predicted is judged by the recipe, in the SavedModel: the evaluation has the scores alone.
     scores = model.signatures["score_examples"](examples=tf.constant(examples))
@@ -152,9 +153,11 @@ if scored:
     recipe = create_recipe(Job.load(pipeline, root).recipe_config(), schema)
     spec = transform.transformed_feature_spec()
     recipe.set_features({name: value for name, value in spec.items() if name != "label"}, transform)
-    agree_on_outputs(recipe.outputs(tf.constant(output)), "Keras")
+    output = keras_model({name: features[name] for name in recipe.feature_spec}, training=False)
+    agree_on_outputs(recipe.outputs(output), "Keras")
     print("all agree")
     sys.exit()
+output = np.asarray(keras_model({name: features[name] for name in keras_model.input}, training=False))
 truth = model.signatures["transform_labels"](examples=tf.constant(examples))["label"].numpy()[:, 0]
 if len(info["class_names"]) == 2:
     output = np.concatenate([1 - output[:, -1:], output[:, -1:]], axis=1)

@@ -35,7 +35,7 @@ def ask_all_ways(root: Path, pipeline: str) -> None:
 
 @pytest.fixture(scope="module")
 def media(tmp_path_factory: pytest.TempPathFactory, run_stages: Callable[..., None]) -> Path:
-    """A repository in which cuts of fashion and reviews ran up to evaluate; the root."""
+    """A repository in which cuts of fashion, with and without labels, and of reviews ran up to evaluate; the root."""
     root = copy_repository(tmp_path_factory.mktemp("media"))
     images = root / "data" / "fashion" / "fashion_5k.zip"
     with zipfile.ZipFile(images) as archive:
@@ -62,6 +62,16 @@ def media(tmp_path_factory: pytest.TempPathFactory, run_stages: Callable[..., No
         ("accuracy: {min: 0.75}", "accuracy: {min: 0.5}"),
     )
     run_stages(root, "reviews", TO_EVALUATE)
+    edit(
+        root / "pipelines" / "fashion_vae" / "params.yaml",
+        ("label: class", "label: null"),
+        ("  slices:\n    - [class]\n", ""),
+        ("epochs: 60", "epochs: 3"),
+        ("filters: [32, 64]", "filters: [8, 8]"),
+        ("pixel_rmse: {max: 0.2}", "pixel_rmse: {max: 0.5}"),
+    )
+    (root / "schemas" / "fashion_vae.pbtxt").write_text("# none yet\n", encoding="utf-8")
+    run_stages(root, "fashion_vae", TO_EVALUATE)
     return root
 
 
@@ -77,6 +87,16 @@ def test_an_image_is_answered_alike_in_every_way(media: Path) -> None:
 def test_a_sentence_is_answered_alike_in_every_way(media: Path) -> None:
     assert metrics(media, "reviews")["accuracy"] > 0.55
     ask_all_ways(media, "reviews")
+
+
+def test_images_without_labels_are_learned_from_and_answered_alike_in_every_way(media: Path) -> None:
+    model = json.loads((media / "artifacts" / "fashion_vae" / "model" / "model.json").read_text(encoding="utf-8"))
+    assert (model["label"], model["kind"], model["inputs"]) == (None, "scored", {"image": "image"})
+    found = metrics(media, "fashion_vae")
+    # A model that gives every pixel one half, whatever the image, has −784 ln 2.
+    assert found["elbo"] > -543
+    assert found["elbo"] == pytest.approx(found["reconstruction"] - found["kl"], rel=1e-6)
+    ask_all_ways(media, "fashion_vae")
 
 
 def test_the_report_shows_images_and_sentences(media: Path) -> None:

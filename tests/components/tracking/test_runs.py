@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +88,19 @@ def test_an_exception_fails_the_run(store: Store) -> None:
     assert "hunter2" not in story
 
 
+@pytest.fixture
+def ctrl_c_is_heard() -> Iterator[None]:
+    """Also where the tests run in the background, as of which Python leaves SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize(
     ("number", "error", "why"),
     [(signal.SIGINT, KeyboardInterrupt, "Ctrl-C"), (signal.SIGTERM, Terminated, "SIGTERM: asked to stop")],
 )
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 def test_a_signal_kills_the_run(store: Store, number: signal.Signals, error: type[BaseException], why: str) -> None:
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(error, match=re.escape(why) if error is Terminated else "^$"), start(store) as run:  # noqa: PT012
