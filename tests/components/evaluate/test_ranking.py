@@ -47,7 +47,7 @@ def test_ndcg_is_that_of_scikit_learn(column: str, cars: pd.DataFrame) -> None:
 
 
 def test_equal_scores_stand_in_random_order(cars: pd.DataFrame) -> None:
-    part = cars[cars["model_year"] == 70][:5]
+    part = cars[cars["model_year"] == 70][::6]
     relevances = part["relevance"].round().to_numpy()
     assert len(set(relevances)) > 1
     for scores in (np.zeros(5), part["cylinders"].to_numpy(), -part["cylinders"].to_numpy()):
