@@ -71,7 +71,7 @@ def test_the_curves_are_those_of_scikit_learn(ranked: Any) -> None:
     parts = [years == year for year in np.unique(years)]
     expected = np.mean([ndcg_score([np.exp2(labels[each]) - 1], [scores.numpy()[each, 0]], k=5) for each in parts])
     assert history["val_ndcg_5"][-1] == pytest.approx(expected, rel=1e-6)
-    assert expected > 0.9  # by weight alone: 0.92; at random: 0.5
+    assert expected > 0.9  # at random: 0.66
 
 
 def test_equal_scores_share_their_places() -> None:
@@ -124,8 +124,8 @@ def test_what_there_is_to_see(ranked: Any, tmp_path: Path) -> None:
         (
             {"group": None},
             "model.group: a ranking orders examples among those of their group, and nothing says which these are. Expected "
-            "the name of a column, such as that of a query, which the examples of a group share. Known: cylinders, displacement, "
-            "horsepower, weight, acceleration, model_year, origin, car_name.",
+            "the name of a column, such as that of a query, which the examples of a group share. Known: cylinders, "
+            "displacement, horsepower, weight, acceleration, model_year, origin, car_name.",
         ),
         (
             {"group": "model_yaer"},
