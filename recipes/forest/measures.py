@@ -32,9 +32,9 @@ def measures(
         NDCG of the groups, as `ndcg_5`, and as the loss what it lacks to 1; NaN if no group has an order.
     """
     if groups is not None:
-        found = groups.ndcg(labels, answers[:, 0])
-        found = found[~np.isnan(found)]
-        ndcg = float(found.mean()) if len(found) else float("nan")
+        each = groups.ndcg(labels, answers[:, 0])
+        each = each[~np.isnan(each)]
+        ndcg = float(each.mean()) if len(each) else float("nan")
         return {"loss": 1.0 - ndcg, groups.name: ndcg}
     if not classes:
         errors = answers[:, 0].astype(np.float64) - labels
