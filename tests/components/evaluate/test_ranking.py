@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 import re
@@ -187,7 +186,7 @@ def test_what_is_refused(ranked: Callable[..., Any], evaluate: Callable[..., Any
         "evaluate.thresholds.auc: a ranking model has no such metric. Known: ndcg_1, ndcg_3, ndcg_5, ndcg_10, ndcg, mrr."
     )
     other = ranked("weight", "d_champion", group="origin")
-    found = evaluate(tmp_path / "other", dataclasses.replace(case), EvaluateParams(), other.model)
+    found = evaluate(tmp_path / "other", case, EvaluateParams(), other.model)
     assert json.loads((found.report / "verdict.json").read_text())["champion"]["problem"] == (
         "the champion ranks within 'origin', the candidate within 'model_year'; use another register.model_name, or take the "
         "alias from the champion"
