@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LABEL_KEY = "label"
 """Name of the label among the transformed features."""
 
-TaskKind = Literal["binary", "multiclass", "regression", "scored"]
+TaskKind = Literal["binary", "multiclass", "regression", "ranking", "scored"]
 """What the evaluation knows how to judge; with `scored`, the recipe itself says how good an answer is (`Recipe.score`)."""
 InputKind = Literal["number", "string", "image", "text"]
 """What a raw column of a served model holds; images are encoded, as JPEG or PNG."""
@@ -141,6 +141,11 @@ class Recipe(keras_tuner.HyperModel, abc.ABC):
         return []
 
     @property
+    def group(self) -> str | None:
+        """Of the kind `ranking`: the raw column whose value the examples share that are ordered among each other."""
+        return None
+
+    @property
     @abc.abstractmethod
     def inputs(self) -> dict[str, InputKind]:
         """The raw columns that a served model takes: those that `preprocessing_fn` makes features of, the label left out."""
@@ -192,7 +197,8 @@ class Recipe(keras_tuner.HyperModel, abc.ABC):
 
         A classifier gives `probabilities` (float32, [batch, classes]), `label` (string, [batch]: the likeliest class) and,
         when binary, `score` (float32, [batch, 1]: probability of the second class). A regressor gives `prediction`
-        (float32, [batch, 1]). One of the kind `scored` gives what it likes, [batch, …] each.
+        (float32, [batch, 1]), and so does one that ranks, whose greatest comes first. One of the kind `scored` gives what it
+        likes, [batch, …] each.
         """
 
     def score(self, model: keras.Model, features: dict[str, tf.Tensor], label: tf.Tensor | None) -> dict[str, tf.Tensor]:

@@ -9,6 +9,8 @@ from recipes.contract import RecipeError
 from recipes.raw import RawTensor, dense_number, dense_string, domain_index, domain_of
 
 MAX_CLASSES = 1000
+MAX_RELEVANCE = 31
+"""Of a ranking: what is gained by an example is 2^relevance - 1, which soon is more than float32 can add up."""
 
 
 def label_feature(schema: schema_pb2.Schema, label: str) -> schema_pb2.Feature:
@@ -61,6 +63,13 @@ def quantities(raw: RawTensor) -> tf.Tensor:
     """A regression's labels as float32 [batch, 1]; a missing or infinite one stops the graph."""
     number = dense_number(raw)
     return _checked(tf.math.is_finite(number), number, dense_string(raw), "is no finite number", tf.float32)
+
+
+def relevances(raw: RawTensor) -> tf.Tensor:
+    """A ranking's labels as float32 [batch, 1]; one that is missing, or not from 0 to `MAX_RELEVANCE`, stops the graph."""
+    number = dense_number(raw)
+    good = (number >= 0.0) & (number <= MAX_RELEVANCE)  # NaN is neither
+    return _checked(good, number, dense_string(raw), f"is no relevance: no number from 0 to {MAX_RELEVANCE}", tf.float32)
 
 
 def _checked(good: tf.Tensor, label: tf.Tensor, value: tf.Tensor, problem: str, dtype: tf.DType) -> tf.Tensor:

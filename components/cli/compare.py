@@ -19,7 +19,10 @@ from components.cli import find_root
 from components.errors import UserError
 from components.params.load import load_pipeline
 
-_NO_METRICS = ("num_examples", "thresholds_met", "decision_threshold", "difference", "difference_low", "difference_high")
+_NO_METRICS = (
+    *("num_examples", "num_groups", "num_groups_left_out"),
+    *("thresholds_met", "decision_threshold", "difference", "difference_low", "difference_high"),
+)
 """Numbers in metrics.json that are no metrics, beside those of the champion."""
 
 
@@ -70,6 +73,8 @@ def read_report(root: Path, name: str) -> Report:
     if (seconds := _seconds(folder / "runs" / "train.json", root)) is not None:
         facts["stage train, s"] = f"{seconds:.0f}"
     facts["test examples"] = f"{metrics['num_examples']:,}"
+    if "num_groups" in metrics:
+        facts["test groups"] = f"{metrics['num_groups']:,}"
     if len(counts) == 2:
         facts["… of the second class"] = f"{counts[1][1]:,}"
     if (threshold := metrics.get("decision_threshold")) is not None:

@@ -29,11 +29,11 @@ def make_tables(
     """Name of the table → table, by the model's kind.
 
     binary: roc, pr, calibration, confusion, classes; multiclass: the same, with roc and pr of one class against the rest, and
-    calibration of the likeliest class; regression: residuals; scored: none. Curves without both classes are empty. Where a
-    threshold was chosen: costs (`Choice.curve`) and decisions.
+    calibration of the likeliest class; regression: residuals; scored and ranking: none. Curves without both classes are empty.
+    Where a threshold was chosen: costs (`Choice.curve`) and decisions.
     """
     labels, outputs = predictions.labels, predictions.outputs
-    if model.kind == "scored":
+    if model.kind in ("scored", "ranking"):
         return {}
     if model.kind == "regression":
         return {"residuals": residuals(labels, outputs, seed)}

@@ -82,7 +82,7 @@ def pick_examples(examples: Path, model: ModelInfo, predictions: Predictions) ->
         model: What its model.json says.
         predictions: Of the test split.
     """
-    if model.kind == "scored" or not model.inputs_of("image", "text"):
+    if model.kind in ("scored", "ranking") or not model.inputs_of("image", "text"):
         return ExampleGroups()
     wrong, right = _of_regression(predictions) if model.kind == "regression" else _of_classifier(predictions)
     records = {int(row) for rows in [*wrong.values(), *right.values()] for row in rows}

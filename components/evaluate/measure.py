@@ -43,7 +43,7 @@ class Measurement:
     """What was measured on some examples.
 
     Attributes:
-        num_examples: How many.
+        num_examples: How many; of a ranking, how many groups.
         values: Metric name → value; None where undefined.
         low, high: Bootstrap interval of the key metric; None where undefined.
         champion: Only overall, and only if there is one.
@@ -118,6 +118,8 @@ def why_incomparable(model: ModelInfo, champion: ModelInfo) -> str | None:
         found = f"the champion is a {champion.kind} model, the candidate a {model.kind} one"
     elif model.label != champion.label:
         found = f"the champion predicts '{champion.label}', the candidate '{model.label}'"
+    elif model.group != champion.group:
+        found = f"the champion ranks within '{champion.group}', the candidate within '{model.group}'"
     elif set(model.class_names) != set(champion.class_names):
         found = f"the champion knows the classes {sorted(champion.class_names)}, the candidate {sorted(model.class_names)}"
     elif set(model.scores) - set(champion.scores):

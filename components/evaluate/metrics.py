@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from components.evaluate.ranking import SCORES
+
 if TYPE_CHECKING:
     from components.evaluate.model_info import ModelInfo
 
@@ -53,7 +55,7 @@ class Metric:
         title: As people write it.
         better: Which values are better; None where the best value lies inside the range.
         estimator: Makes the estimator from labels [N] (class ids, or numbers) and outputs (binary: score [N]; multiclass:
-            probabilities [N, C]; regression: prediction [N]; scored: scores [N, S]).
+            probabilities [N, C]; regression: prediction [N]; scored, and ranking, of which N are groups: scores [N, S]).
         undefined: Why the value may be missing.
         min_classes: Of fewer classes, the metric says nothing and is left out.
     """
@@ -236,7 +238,7 @@ def _r2(labels: NDArray, predictions: NDArray) -> Estimator:
     return estimate
 
 
-def _of_scores(score: int, over: int | None, *, root: bool) -> Callable[[NDArray, NDArray], Estimator]:
+def _of_scores(score: int, over: int | None = None, *, root: bool = False) -> Callable[[NDArray, NDArray], Estimator]:
     """The mean of a column of the scores, divided by that of another if there is one; its square root if `root`."""
 
     def make(labels: NDArray, scores: NDArray) -> Estimator:
@@ -252,6 +254,8 @@ TOP_K = (3, 5)
 
 _NO_POSITIVE = "no example is of the second class"
 _NO_PREDICTED = "no example is predicted as of the second class"
+
+_RANKING_TITLES = {"ndcg": "NDCG", "mrr": "Mean reciprocal rank", "ndcg_1": "NDCG of the first place"}
 
 _METRICS: dict[str, list[Metric]] = {
     "binary": [
@@ -280,6 +284,16 @@ _METRICS: dict[str, list[Metric]] = {
         Metric("rmse", "Root mean squared error", "lower", _rmse),
         Metric("r2", "R²", "higher", _r2, "the labels are all equal"),
         Metric("mean_error", "Mean error (prediction − label)", None, lambda labels, outputs: _mean(outputs - labels)),
+    ],
+    # Means over the groups.
+    "ranking": [
+        Metric(
+            name,
+            _RANKING_TITLES.get(name, f"NDCG of the first {name.removeprefix('ndcg_')} places"),
+            "higher",
+            _of_scores(place),
+        )
+        for place, name in enumerate(SCORES)
     ],
 }
 

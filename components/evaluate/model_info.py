@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from components.errors import TensorlineError
+from components.evaluate.ranking import SCORES
 from components.saved_model import MODEL_FILE
 
 
@@ -33,6 +34,7 @@ class ModelInfo(BaseModel):
         metrics: Of the kind `scored`: what is made of its scores.
         class_names: In the order of the outputs; empty where there are no classes.
         label: The raw label column; None where there is none.
+        group: Of a ranking, the raw column whose value the examples share that are ordered among each other.
         digest: Of the weights and the transform graph.
         inputs: Raw column → what it holds; empty for a model that an earlier version trained.
         libraries: Modules to import before the SavedModel is loaded.
@@ -41,11 +43,12 @@ class ModelInfo(BaseModel):
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
 
-    kind: Literal["binary", "multiclass", "regression", "scored"]
+    kind: Literal["binary", "multiclass", "regression", "ranking", "scored"]
     key_metric: str
     metrics: list[ScoreMetric] = []
     class_names: list[str]
     label: str | None
+    group: str | None = None
     digest: str
     inputs: dict[str, Literal["number", "string", "image", "text"]] = {}
     libraries: list[str] = []
@@ -53,8 +56,15 @@ class ModelInfo(BaseModel):
 
     @property
     def scores(self) -> list[str]:
-        """Names of the scores that `metrics` need, in the order of their columns in `Predictions.outputs`."""
+        """Names of the scores that are averaged, in the order of their columns in `Predictions.outputs`."""
+        if self.kind == "ranking":
+            return list(SCORES)
         return list(dict.fromkeys(name for each in self.metrics for name in (each.score, each.over) if name is not None))
+
+    @property
+    def unit(self) -> str:
+        """What is counted, sliced and drawn again by the bootstrap."""
+        return "groups" if self.kind == "ranking" else "examples"
 
     def inputs_of(self, *kinds: str) -> list[str]:
         """Names of the raw columns of these kinds."""

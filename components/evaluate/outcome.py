@@ -20,12 +20,13 @@ def outcome(job: Job, folders: Mapping[str, Path]) -> Outcome:
     numbers = {name: float(value) for name, value in metrics.items() if isinstance(value, (int, float))}
     model = read_model_info(folders["model"])
     key = model.key_metric
+    tested = f"{metrics[f'num_{model.unit}']:,} test {model.unit}"
     value, low, high = (metrics[name] for name in (key, f"{key}_low", f"{key}_high"))
     if value is None:
-        headline = f"{key}: not defined on {metrics['num_examples']:,} test examples"
+        headline = f"{key}: not defined on {tested}"
     else:
         interval = f" [{low:.4f}, {high:.4f}]" if low is not None and high is not None else ""
-        headline = f"{key} {value:.4f}{interval} on {metrics['num_examples']:,} test examples"
+        headline = f"{key} {value:.4f}{interval} on {tested}"
     lines = [headline]
     # What a recipe measures, its baselines among them, says little one by one.
     others = [f"{each.name} {metrics[each.name]:.4f}" for each in model.metrics if each.name != key and each.name in numbers]

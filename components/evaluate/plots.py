@@ -42,7 +42,7 @@ def draw(
 ) -> dict[str, Figure]:
     """Name of the picture → picture; only those that the data allow (no ROC curve of one class, no slices of none)."""
     figures: dict[str, Figure] = {}
-    if model.kind == "scored":
+    if model.kind in ("scored", "ranking"):
         figures["scores"] = _histograms(model, predictions)
     elif model.kind == "regression":
         figures["predicted_actual"] = _predicted_actual(tables["residuals"])
@@ -64,7 +64,7 @@ def draw(
         else:
             figures["classes"] = _classes(tables["classes"])
     if len(slices) > 1:
-        figures["slices"] = _slices(slices, key_metric)
+        figures["slices"] = _slices(slices, key_metric, model.unit)
     return figures
 
 
@@ -88,13 +88,13 @@ def _unit_square(axes: Axes) -> None:
 
 
 def _histograms(model: ModelInfo, predictions: Predictions) -> Figure:
-    """How each score is distributed over the examples."""
+    """How each score is distributed over the examples, or groups."""
     figure, rows = new_figure(5.6, 2.0 * len(model.scores), nrows=len(model.scores), squeeze=False)
     for axes, name, values in zip(rows[:, 0], model.scores, predictions.outputs.T, strict=True):
         axes.hist(values, bins=40, color=_BLUE)
         axes.axvline(values.mean(), color=_ORANGE, label=f"mean {values.mean():.4g}")
         axes.set_title(name, fontsize=11, loc="left")
-        axes.set_ylabel("Examples")
+        axes.set_ylabel(model.unit.capitalize())
         axes.legend(frameon=False)
     return figure
 
@@ -239,7 +239,7 @@ def _classes(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _slices(slices: Sequence[tuple[Slice, Measurement]], key_metric: Metric) -> Figure:
+def _slices(slices: Sequence[tuple[Slice, Measurement]], key_metric: Metric, unit: str) -> Figure:
     overall, parts = slices[0][1], slices[1:]
     shown = largest(parts, _MAX_BARS)[::-1]
     title = f"{key_metric.title} by slice" + (
@@ -257,7 +257,7 @@ def _slices(slices: Sequence[tuple[Slice, Measurement]], key_metric: Metric) -> 
     value = overall.values[key_metric.name]
     if overall.low is not None and overall.high is not None and value is not None:
         axes.axvspan(overall.low, overall.high, color=_ORANGE, alpha=0.15, linewidth=0)
-        axes.axvline(value, color=_ORANGE, linewidth=1, label="all examples, with the interval; hollow: a small slice")
+        axes.axvline(value, color=_ORANGE, linewidth=1, label=f"all {unit}, with the interval; hollow: a small slice")
         figure.legend(loc="outside lower center", frameon=False, fontsize=8.5)
     axes.set_yticks(range(len(shown)), [f"{_slice_title(part)}  ({measured.num_examples:,})" for part, measured in shown])
     axes.set_ylim(-0.7, len(shown) - 0.3)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from components.errors import AccountingError, UserError
 from components.evaluate.model_info import ModelInfo
+from components.evaluate.ranking import Ranking, make_ranking
 from components.examples_table import read_serialized
 from components.saved_model import load
 from components.tfrecord import count_split
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from tensorflow_metadata.proto.v0 import schema_pb2
 
-TEST_SPLIT, EVAL_SPLIT = "test", "eval"
+TEST_SPLIT, EVAL_SPLIT, TRAIN_SPLIT = "test", "eval", "train"
 _SIGNATURES = {"scored": "score_examples"}
 _BATCH_SIZE = 8192
 _BATCH_SIZE_OF_LARGE_INPUTS = 256
@@ -33,16 +34,18 @@ class Predictions:
     """A split, as the model sees it; the test split, if nothing else is said.
 
     Attributes:
-        labels: Class ids (int64) or numbers (float64), [N]; NaN of the kind `scored`.
+        labels: Class ids (int64) or numbers (float64), [N]; NaN of the kinds `scored` and `ranking`.
         outputs: float64: of a binary model the score of the second class, [N]; of a multiclass one the probabilities,
             [N, C]; of a regression the prediction, [N]; of a scored model its scores, [N, S], as `ModelInfo.scores`
-            names them.
+            names them; of a ranking likewise, N being the groups that have an order.
         columns: Raw columns for slices, N rows.
+        ranking: Of a ranking, the examples that the groups are made of.
     """
 
     labels: NDArray
     outputs: NDArray
     columns: pd.DataFrame
+    ranking: Ranking | None = None
 
     @property
     def classes(self) -> NDArray:
@@ -68,8 +71,11 @@ def predict(
         columns: Raw columns to read for slices.
         split: Whose examples are predicted.
 
+    Of a ranking, the rows are the groups; see `Ranking`.
+
     Raises:
-        UserError: The split is empty; the model predicts NaN; a label is unknown to it; a column holds several values.
+        UserError: The split is empty; the model predicts NaN; a label is unknown to it; a column holds several values, or of
+            a ranking differs within a group; no group has an order.
         AccountingError: There are more or fewer predictions than records in the split's files.
     """
     import pyarrow as pa
@@ -78,7 +84,8 @@ def predict(
     num_records = count_records(examples, split)
     loaded = load(folder)
     signature = loaded.signatures[_SIGNATURES.get(model.kind, "serving_default")]
-    decode = _decoder(schema, columns)
+    read = columns if model.group is None else list(dict.fromkeys([*columns, model.group]))
+    decode = _decoder(schema, read)
     labels: list[NDArray] = []
     outputs: list[NDArray] = []
     tables: list[pa.Table] = []
@@ -90,13 +97,15 @@ def predict(
         else:
             labels.append(loaded.transform_labels(serialized)["label"].numpy().reshape(-1))
         tables.append(decode(batch))
-    raw = _single_values(pa.concat_tables(tables, promote_options="default"), columns)
+    raw = _single_values(pa.concat_tables(tables, promote_options="default"), read)
     dtype = np.int64 if model.class_names else np.float64
     predictions = Predictions(np.concatenate(labels).astype(dtype), np.concatenate(outputs), raw)
     _check_predictions(predictions, num_records)
     if model.kind != "scored":
         _check_labels(predictions.labels, model)
-    return predictions
+    if model.group is None:
+        return predictions
+    return _of_groups(make_ranking(model.group, predictions.labels, predictions.outputs, raw), columns)
 
 
 def predict_as(reference: Predictions, examples: Path, folder: Path, champion: ModelInfo, candidate: ModelInfo) -> Predictions:
@@ -111,17 +120,27 @@ def predict_as(reference: Predictions, examples: Path, folder: Path, champion: M
         _outputs(signature(examples=tf.constant(batch)), champion, candidate)
         for batch in read_serialized(examples, TEST_SPLIT, _batch_size(champion))
     ]
+    ranking = reference.ranking
+    if ranking is not None:
+        predictions = Predictions(ranking.relevances, np.concatenate(outputs), ranking.columns)
+        _check_predictions(predictions, len(ranking.relevances))
+        return Predictions(reference.labels, ranking.measured(predictions.outputs), reference.columns)
     predictions = Predictions(reference.labels, np.concatenate(outputs), reference.columns)
     _check_predictions(predictions, len(reference.labels))
     return predictions
 
 
-def read_columns(examples: Path, schema: schema_pb2.Schema, columns: Sequence[str]) -> pd.DataFrame:
-    """Raw columns of the test split, as `Predictions.columns`. Raises: UserError if a column holds several values."""
+def _of_groups(ranking: Ranking, columns: Sequence[str]) -> Predictions:
+    outputs = ranking.measured(ranking.scores)
+    return Predictions(np.full(len(outputs), np.nan), outputs, ranking.columns_of_groups(columns), ranking)
+
+
+def read_columns(examples: Path, schema: schema_pb2.Schema, columns: Sequence[str], split: str = TEST_SPLIT) -> pd.DataFrame:
+    """Raw columns of a split, as `Predictions.columns`. Raises: UserError if a column holds several values."""
     import pyarrow as pa
 
     decode = _decoder(schema, columns)
-    tables = [decode(batch) for batch in read_serialized(examples, TEST_SPLIT)]
+    tables = [decode(batch) for batch in read_serialized(examples, split)]
     return _single_values(pa.concat_tables(tables, promote_options="default"), columns)
 
 
@@ -145,7 +164,7 @@ def _outputs(answer: dict[str, Any], info: ModelInfo, candidate: ModelInfo) -> N
     if info.kind == "scored":
         scores = [answer[name].numpy().reshape(-1).astype(np.float64) for name in candidate.scores]
         return np.stack(scores, axis=1)
-    if info.kind == "regression":
+    if info.kind in ("regression", "ranking"):
         return answer["prediction"].numpy().reshape(-1).astype(np.float64)
     probabilities = answer["probabilities"].numpy().astype(np.float64)
     # Another model may hold the same classes in another order.
@@ -208,7 +227,7 @@ def _check_predictions(predictions: Predictions, num_records: int) -> None:
 
 
 def _check_labels(labels: NDArray, model: ModelInfo) -> None:
-    if model.kind == "regression":
+    if model.kind in ("regression", "ranking"):
         bad, expected = ~np.isfinite(labels), "a number"
     else:
         bad, expected = (labels < 0) | (labels >= len(model.class_names)), f"one of the model's classes, {model.class_names}"

@@ -18,6 +18,7 @@ from components.evaluate.metrics import Decision, Metric, metrics_of
 from components.evaluate.model_info import ModelInfo
 from components.evaluate.plots import draw, save
 from components.evaluate.predictions import Predictions
+from components.evaluate.ranking import SCORES, Ranking
 from components.evaluate.slices import SMALL_SLICE, Slice, largest
 from components.evaluate.verdict import Verdict
 
@@ -67,6 +68,8 @@ def write_report(folder: Path, findings: Findings) -> None:
     _write_predictions(folder / PREDICTIONS_FILE, findings)
     examples = {WRONG_EXAMPLES: findings.examples.wrong, RIGHT_EXAMPLES: findings.examples.right}
     tables = {"slices": slice_table(findings), "intervals": interval_table(findings), **findings.tables}
+    if findings.predictions.ranking is not None:
+        tables["groups"] = group_table(findings.predictions.ranking)
     tables |= {name: example_table(groups) for name, groups in examples.items() if groups}
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=False, float_format=f"%.{_DIGITS}g", lineterminator="\n")
@@ -92,7 +95,7 @@ def flat_metrics(findings: Findings) -> dict[str, float | int | bool | None]:
     """
     overall, name, champion = findings.overall, findings.key_metric.name, findings.verdict.champion
     metrics: dict[str, float | int | bool | None] = {
-        "num_examples": overall.num_examples,
+        **_counts(findings),
         **overall.values,
         f"{name}_low": overall.low,
         f"{name}_high": overall.high,
@@ -110,6 +113,14 @@ def flat_metrics(findings: Findings) -> dict[str, float | int | bool | None]:
     return _rounded(metrics)
 
 
+def _counts(findings: Findings) -> dict[str, int]:
+    """Of a ranking, num_groups are those that are judged."""
+    ranking, counted = findings.predictions.ranking, findings.overall.num_examples
+    if ranking is None:
+        return {"num_examples": counted}
+    return {"num_examples": len(ranking.scores), "num_groups": counted, "num_groups_left_out": sum(ranking.left_out)}
+
+
 def interval_table(findings: Findings) -> pd.DataFrame:
     """A row a metric, overall: metric, value, low, high; empty where undefined."""
     import pandas as pd
@@ -122,7 +133,10 @@ def interval_table(findings: Findings) -> pd.DataFrame:
 
 
 def slice_table(findings: Findings) -> pd.DataFrame:
-    """A row a slice, the overall one first: columns, values, num_examples, small, every metric, the key metric's interval."""
+    """A row a slice, the overall one first: columns, values, num_examples, small, every metric, the key metric's interval.
+
+    Of a ranking, num_groups stands in place of num_examples.
+    """
     import pandas as pd
 
     name = findings.key_metric.name
@@ -130,7 +144,7 @@ def slice_table(findings: Findings) -> pd.DataFrame:
         {
             "columns": ", ".join(part.columns) or "all",
             "values": ", ".join(part.values),
-            "num_examples": measured.num_examples,
+            f"num_{findings.model.unit}": measured.num_examples,
             "small": part.is_small,
             **measured.values,
             f"{name}_low": measured.low,
@@ -139,6 +153,16 @@ def slice_table(findings: Findings) -> pd.DataFrame:
         for part, measured in findings.slices
     ]
     return pd.DataFrame(rows)
+
+
+def group_table(ranking: Ranking) -> pd.DataFrame:
+    """A row a group that is judged: the group, num_examples, and every metric of it."""
+    import numpy as np
+
+    table = ranking.columns_of_groups([ranking.group])
+    table.columns = ["group"]
+    table["num_examples"] = np.bincount(ranking.groups)[ranking.judged]
+    return table.assign(**dict(zip(SCORES, ranking.measured(ranking.scores).T, strict=True)))
 
 
 def _write_json(path: Path, content: Any) -> None:
@@ -158,7 +182,8 @@ def _write_predictions(path: Path, findings: Findings) -> None:
     """Columns record, label, prediction, then score or probabilities of a classifier, then the columns of the slices.
 
     `prediction` is the likeliest class; where a threshold was chosen, `decision` is the class that it gives.
-    Of the kind `scored`: the scores in place of label and prediction.
+    Of the kind `scored`: the scores in place of label and prediction. Of a ranking: every example, the group among the
+    columns; what was measured of each group that is judged stands in groups.csv.
     """
     import numpy as np
     import pyarrow as pa
@@ -166,7 +191,13 @@ def _write_predictions(path: Path, findings: Findings) -> None:
 
     predictions, names = findings.predictions, findings.model.class_names
     columns: dict[str, Any] = {"record": np.arange(len(predictions.labels))}
-    if findings.model.kind == "scored":
+    raw = predictions.columns
+    if predictions.ranking is not None:
+        ranking = predictions.ranking
+        columns["record"] = np.arange(len(ranking.scores))
+        columns |= {"label": ranking.relevances, "prediction": ranking.scores.astype(np.float32)}
+        raw = ranking.columns
+    elif findings.model.kind == "scored":
         columns |= dict(zip(findings.model.scores, predictions.outputs.astype(np.float32).T, strict=True))
     elif findings.model.kind == "regression":
         columns |= {"label": predictions.labels, "prediction": predictions.outputs.astype(np.float32)}
@@ -182,8 +213,8 @@ def _write_predictions(path: Path, findings: Findings) -> None:
                 columns["decision"] = of_class.take(pa.array(called))
         else:
             columns["probabilities"] = pa.FixedSizeListArray.from_arrays(scores, len(names))
-    for name in predictions.columns:
-        columns[name if name not in columns else f"column_{name}"] = pa.Array.from_pandas(predictions.columns[name])
+    for name in raw:
+        columns[name if name not in columns else f"column_{name}"] = pa.Array.from_pandas(raw[name])
     pq.write_table(pa.table(columns), path)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 import tensorflow_data_validation as tfdv
+from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import types
 from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts
@@ -20,7 +21,8 @@ from components.evaluate.examples import pick_examples
 from components.evaluate.measure import Comparison, compare, key_metric_of, measure, measure_slices, why_incomparable
 from components.evaluate.metrics import metrics_of
 from components.evaluate.model_info import ModelInfo, read_model_info
-from components.evaluate.predictions import EVAL_SPLIT, Predictions, predict, predict_as
+from components.evaluate.predictions import EVAL_SPLIT, TRAIN_SPLIT, Predictions, predict, predict_as, read_columns
+from components.evaluate.ranking import Ranking
 from components.evaluate.report import Findings, write_report
 from components.evaluate.report_artifact import Report
 from components.evaluate.slices import make_slices
@@ -65,7 +67,10 @@ class ModelReportExecutor(base_executor.BaseExecutor):
             overall = dataclasses.replace(overall, champion=_compare(folders, model, predictions, params, seed))
         metrics = metrics_of(model, decision)
         undefined = {name: metric.undefined for name, metric in metrics.items() if overall.values[name] is None}
-        verdict = make_verdict(overall, key_metric, undefined, params, blessed=blessed, approximated=approximated)
+        notes = [] if predictions.ranking is None else _ranking_notes(folders["examples"], predictions.ranking, schema)
+        verdict = make_verdict(
+            overall, key_metric, undefined, params, blessed=blessed, approximated=approximated, unit=model.unit, notes=notes
+        )
         whole, *parts = make_slices(predictions.columns, params.slices)
         findings = Findings(
             model=model,
@@ -98,6 +103,26 @@ def _compare(
         advice = "use another register.model_name, or take the alias from the champion"
         return Comparison(champion.digest, problem=f"it can't read these examples ({said}); {advice}")
     return compare(key_metric_of(model), predictions, of_champion, champion.digest, params=params, seed=seed)
+
+
+def _ranking_notes(examples: Path, ranking: Ranking, schema: schema_pb2.Schema) -> list[str]:
+    """Which groups are not judged, and which the model has seen parts of."""
+    single, equal = ranking.left_out
+    notes = []
+    if single or equal:
+        notes.append(
+            f"{single + equal:,} of {len(ranking.judged):,} groups have no order and are left out: {single:,} hold a single "
+            f"example, {equal:,} several that are equally relevant."
+        )
+    known = read_columns(examples, schema, [ranking.group], TRAIN_SPLIT)[ranking.group]
+    judged = ranking.columns_of_groups([ranking.group])[ranking.group]
+    torn = int(judged.isin(known).sum())
+    if torn:
+        notes.append(
+            f"Of the {len(judged):,} groups that are judged, {torn:,} also have examples in the training split, so these "
+            f"values are of parts of groups, and too good for new ones. data.split.key: [{ranking.group}] keeps groups whole."
+        )
+    return notes
 
 
 class ModelReportSpec(component_spec.ComponentSpec):

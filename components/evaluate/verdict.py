@@ -63,6 +63,8 @@ def make_verdict(
     *,
     blessed: bool | None = None,
     approximated: Sequence[str] = (),
+    unit: str = "examples",
+    notes: Sequence[str] = (),
 ) -> Verdict:
     """Holds a measurement against the thresholds and the champion.
 
@@ -76,6 +78,8 @@ def make_verdict(
         params: The section `evaluate`.
         blessed: TFMA's verdict, if any.
         approximated: Thresholds that TFMA's approximation judges otherwise; the exact value decides.
+        unit: What is counted: examples, or groups.
+        notes: What else a reader should know.
     """
     values = measurement.values
     thresholds = [
@@ -104,7 +108,7 @@ def make_verdict(
         blessed=blessed,
         champion=champion,
         beats_champion=beats,
-        notes=[*_notes(measurement, key_metric, params), *map(_approximation_note, approximated)],
+        notes=[*notes, *_notes(measurement, key_metric, params, unit), *map(_approximation_note, approximated)],
     )
 
 
@@ -134,7 +138,7 @@ def _against_champion(measurement: Measurement, key_metric: Metric, params: Eval
     )
 
 
-def _notes(measurement: Measurement, key_metric: Metric, params: EvaluateParams) -> list[str]:
+def _notes(measurement: Measurement, key_metric: Metric, params: EvaluateParams, unit: str) -> list[str]:
     notes = []
     num_examples, confidence = measurement.num_examples, params.confidence
     if key_metric.name == "accuracy" and measurement.values["accuracy"] == 1 and num_examples > 1:
@@ -144,7 +148,7 @@ def _notes(measurement: Measurement, key_metric: Metric, params: EvaluateParams)
             f"with the data ({confidence * 100:g}% confidence)."
         )
     if num_examples < _FEW_EXAMPLES:
-        notes.append(f"The test split holds only {num_examples:,} examples: small differences say little.")
+        notes.append(f"The test split holds only {num_examples:,} {unit}: small differences say little.")
     champion = measurement.champion
     if champion is not None and champion.low is not None and champion.high is not None and champion.low <= 0 <= champion.high:
         notes.append("The interval of the improvement holds 0: this test split can't tell candidate and champion apart.")

@@ -91,7 +91,7 @@ def _signature(description: dict[str, Any], columns: dict[str, Any], model_dir: 
 
     if description["kind"] == "scored":
         outputs = _outputs(model_dir)
-    elif description["kind"] == "regression":
+    elif description["kind"] in ("regression", "ranking"):
         outputs = [ColSpec("float", "prediction")]
     else:
         score = [ColSpec("float", "score")] if description["kind"] == "binary" else []

@@ -178,6 +178,7 @@ def export(
         "metrics": [asdict(metric) for metric in recipe.metrics],
         "class_names": recipe.class_names,
         "label": recipe.task.label,
+        "group": recipe.group,
         "inputs": recipe.inputs,
         "libraries": recipe.libraries,
         "digest": model_digest(model, Path(transform_output.transform_savedmodel_dir)),

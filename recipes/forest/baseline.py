@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from recipes.forest.measures import key_measure, measures
+from recipes.forest.ranking import Groups
 from recipes.forest.table import Table
 
 NUM_RESAMPLES = 500
@@ -71,7 +72,8 @@ class Comparison:
 
     Attributes:
         measure: The recipe's key metric.
-        num_examples: So many.
+        num_examples: So many; of a ranking so many groups that have an order.
+        unit: `examples`, or `groups`: what the resamples draw.
         forest, linear: (value, low, high).
         gain: How much better the forest is, on the same resamples; negative: worse, whichever way is up.
     """
@@ -81,17 +83,25 @@ class Comparison:
     forest: tuple[float, float, float]
     linear: tuple[float, float, float]
     gain: tuple[float, float, float]
+    unit: str = "examples"
 
     def __str__(self) -> str:
         low, high = self.gain[1:]
         verdict = "better" if low > 0.0 else "worse" if high < 0.0 else "neither better nor worse than chance makes it"
         return (
-            f"{self.measure} on eval ({self.num_examples:,} examples): forest {_shown(self.forest)}, "
+            f"{self.measure} on eval ({self.num_examples:,} {self.unit}): forest {_shown(self.forest)}, "
             f"linear model {_shown(self.linear)}; the forest is {verdict}: {self.gain[0]:+.4f} [{low:+.4f}, {high:+.4f}]"
         )
 
 
-def compare(labels: np.ndarray, forest: np.ndarray, linear: np.ndarray, classes: Sequence[str], seed: int) -> Comparison:
+def compare(
+    labels: np.ndarray,
+    forest: np.ndarray,
+    linear: np.ndarray,
+    classes: Sequence[str],
+    seed: int,
+    groups: Groups | None = None,
+) -> Comparison:
     """Both on the same resamples, so that what both get wrong alike cancels out.
 
     Args:
@@ -100,21 +110,31 @@ def compare(labels: np.ndarray, forest: np.ndarray, linear: np.ndarray, classes:
         linear: Those of the linear model.
         classes: Names by id; empty for a regression.
         seed: Of the resamples.
+        groups: Of a ranking, whose resamples draw whole groups.
     """
-    name = key_measure(classes)
+    name, count = key_measure(classes, groups), len(labels)
     random = np.random.default_rng(seed)
 
+    if groups is not None:
+        of_groups = np.stack([groups.ndcg(labels, each[:, 0]) for each in (forest, linear)])
+        of_groups = of_groups[:, ~np.isnan(of_groups[0])]
+        count = of_groups.shape[1]
+
     def both(rows: np.ndarray | slice) -> tuple[float, float]:
+        if groups is not None:
+            ours, theirs = of_groups[:, rows].mean(axis=1)
+            return float(ours), float(theirs)
         return measures(labels[rows], forest[rows], classes)[name], measures(labels[rows], linear[rows], classes)[name]
 
-    resamples = (random.integers(len(labels), size=len(labels)) for _ in range(NUM_RESAMPLES))
+    resamples = (random.integers(count, size=count) for _ in range(NUM_RESAMPLES))
     values = np.array([both(slice(None)), *map(both, resamples)])
-    better = values[:, 0] - values[:, 1] if classes else values[:, 1] - values[:, 0]  # an error is better when it is small
+    forward = bool(classes) or groups is not None  # an error is better when it is small
+    better = values[:, 0] - values[:, 1] if forward else values[:, 1] - values[:, 0]
     values = np.column_stack([values, better])
     tail = (1.0 - CONFIDENCE) / 2.0
     low, high = np.nanquantile(values[1:], [tail, 1.0 - tail], axis=0)
     forest_, linear_, gain = ((float(values[0, column]), float(low[column]), float(high[column])) for column in range(3))
-    return Comparison(name, len(labels), forest_, linear_, gain)
+    return Comparison(name, count, forest_, linear_, gain, "examples" if groups is None else "groups")
 
 
 def _shown(value: tuple[float, float, float]) -> str:

@@ -6,7 +6,7 @@ import abc
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import keras
 import keras_tuner
@@ -14,15 +14,16 @@ import numpy as np
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from recipes.classification import Classifier
-from recipes.contract import LABEL_KEY, InputKind, Recipe, Task
-from recipes.forest.columns import make_columns, make_features
+from recipes.contract import LABEL_KEY, InputKind, Recipe, RecipeError, Task, TaskKind
+from recipes.forest.columns import group_column, make_columns, make_features
 from recipes.forest.curves import answers_by_step
 from recipes.forest.description import write_description
 from recipes.forest.growing import grow, write_files
 from recipes.forest.layer import LAYER, ForestLayer, ForestModel
 from recipes.forest.measures import measures
+from recipes.forest.ranking import Groups
 from recipes.forest.table import Table, read_table
-from recipes.label import label_feature
+from recipes.label import label_feature, relevances
 from recipes.raw import domain_of
 from recipes.regression import Regressor
 
@@ -48,6 +49,13 @@ def boosted_trees(task: Task) -> BoostedTrees:
         feature = label_feature(task.schema, task.label)
         counted = feature.type == schema_pb2.INT and domain_of(task.schema, feature) is not None
         wanted = "classification" if counted or feature.type == schema_pb2.BYTES else "regression"
+    if wanted == "ranking":
+        return BoostedTreesRanker(task)
+    if task.model.group is not None:
+        raise RecipeError(
+            f"model.group: only a ranking compares examples of the same '{task.model.group}', and this is a {wanted}. "
+            "Remove the key, or set model.task: ranking."
+        )
     return BoostedTreesClassifier(task) if wanted == "classification" else BoostedTreesRegressor(task)
 
 
@@ -64,7 +72,7 @@ class BoostedTrees(Recipe):
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        self._columns = make_columns(task.schema, self.label, task.transform)
+        self._columns = make_columns(task.schema, self.label, task.transform, task.model.group)
         self._train: Table | None = None
         self._weights: np.ndarray | None = None
 
@@ -149,7 +157,7 @@ class BoostedTrees(Recipe):
             _: What else Keras' `fit` takes: shuffle, verbose.
         """
         forest = model.forest
-        table = read_table(train, self._columns)
+        table = self._table(train, "training")
         weights = None
         if class_weight is not None:
             weights = np.array([class_weight[index] for index in range(len(self.class_names))])[table.labels]
@@ -165,7 +173,7 @@ class BoostedTrees(Recipe):
 
     def describe(self, model: keras.Model, folder: Path, examples: tf.data.Dataset) -> None:
         """Importances, contributions, the linear baseline, and the forest itself in words; see `write_description`."""
-        evaluation = read_table(examples, self._columns)
+        evaluation = self._table(examples, "eval")
         write_description(
             folder, model.forest.trees, self.label, self.class_names, self._train, self._weights, evaluation, self.task.seed
         )
@@ -174,19 +182,23 @@ class BoostedTrees(Recipe):
         self, grown: Any, table: Table, weights: np.ndarray | None, validation_data: tf.data.Dataset | None
     ) -> list[dict[str, float]]:
         """Metrics of each step."""
-        rows = np.arange(len(table))
-        if len(table) > MAX_CURVE_ROWS:
-            rows = np.sort(np.random.default_rng(self.task.seed).choice(len(table), MAX_CURVE_ROWS, replace=False))
+        rows = table.sample_rows(MAX_CURVE_ROWS, self.task.seed)
         shown, shown_weights = table.take(rows), None if weights is None else weights[rows]
         names = self.class_names
         steps = [
-            measures(shown.labels, each, names, shown_weights) for each in answers_by_step(grown, shown, self.label, names)
+            measures(shown.labels, each, names, shown_weights, shown.groups)
+            for each in answers_by_step(grown, shown, self.label, names)
         ]
         if validation_data is not None:
-            evaluation = read_table(validation_data, self._columns)
+            evaluation = self._table(validation_data, "eval")
             for step, each in zip(steps, answers_by_step(grown, evaluation, self.label, names), strict=True):
-                step |= {f"val_{name}": value for name, value in measures(evaluation.labels, each, names).items()}
+                found = measures(evaluation.labels, each, names, groups=evaluation.groups)
+                step |= {f"val_{name}": value for name, value in found.items()}
         return steps
+
+    def _table(self, examples: tf.data.Dataset, split: str) -> Table:
+        """All of a split, which is called `split` in messages."""
+        return read_table(examples, self._columns)
 
     @abc.abstractmethod
     def _label(self, raw: Any) -> tf.Tensor:
@@ -204,3 +216,75 @@ class BoostedTreesRegressor(Regressor, BoostedTrees):
     """Minimises the squared error, in the label's units."""
 
     otherwise = "or set model.task: classification"
+
+
+class BoostedTreesRanker(BoostedTrees):
+    """Orders the examples of a group, the most relevant first: LambdaMART (Burges 2010) on NDCG.
+
+    The label is the relevance. Trees see single examples, so serving needs no group.
+
+    Raises: RecipeError if the label is no number, or the group no column.
+    """
+
+    objective_direction: Literal["min", "max"] = "max"
+
+    def __init__(self, task: Task) -> None:
+        self._group = group_column(task.schema, task.label or "", task.model.group)
+        super().__init__(task)
+        self.objective = f"val_{self.key_metric}"
+        feature = label_feature(task.schema, self.label)
+        if feature.type not in (schema_pb2.FLOAT, schema_pb2.INT):
+            raise RecipeError(
+                f"data.label: the label '{self.label}' has the type {schema_pb2.FeatureType.Name(feature.type)}. A ranking "
+                "needs the relevance as FLOAT or INT. Cast the column (data.cast), or set model.task: classification."
+            )
+
+    @property
+    def kind(self) -> TaskKind:
+        """An order within groups."""
+        return "ranking"
+
+    @property
+    def key_metric(self) -> str:
+        """NDCG of the first places, as many as the trees are grown by."""
+        return f"ndcg_{self.task.model.ndcg_truncation}"
+
+    @property
+    def group(self) -> str:
+        """See `Recipe`."""
+        return self._group.name
+
+    def preprocessing_fn(self, inputs: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+        """See `Recipe`; the group comes along where it is known, as it is in training."""
+        outputs = super().preprocessing_fn(inputs)
+        return outputs | make_features(inputs, (self._group,)) if self.group in inputs else outputs
+
+    def set_features(self, feature_spec: Mapping[str, Any], transform_output: Any) -> None:
+        """See `Recipe`; the model takes no group."""
+        without = {name: spec for name, spec in feature_spec.items() if name != self._group.feature}
+        super().set_features(without, transform_output)
+
+    def outputs(self, predictions: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`prediction`, the score: the greatest of a group comes first."""
+        return {"prediction": predictions}
+
+    def _table(self, examples: tf.data.Dataset, split: str) -> Table:
+        table = read_table(examples, (*self._columns, self._group))
+        columns = dict(table.columns)
+        values = columns.pop(self.group)
+        if (missing := int((values == b"").sum())) > 0:
+            raise RecipeError(
+                f"model.group: {missing:,} of {len(table):,} {split} examples have no '{self.group}'. Expected one in each: "
+                "fill or drop them (data), or name another column."
+            )
+        groups = Groups(np.unique(values, return_inverse=True)[1], self.task.model.ndcg_truncation)
+        if np.isnan(groups.ndcg(table.labels, table.labels)).all():
+            raise RecipeError(
+                f"model.group: in none of the {groups.ids.max() + 1:,} groups of the {len(table):,} {split} examples does "
+                f"'{self.label}' differ, so there is no order to learn. Expected groups of several examples: name another "
+                f"column, or keep groups whole (data.split.key: [{self.group}])."
+            )
+        return Table(columns, table.labels, groups)
+
+    def _label(self, raw: Any) -> tf.Tensor:
+        return relevances(raw)

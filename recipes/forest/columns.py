@@ -18,9 +18,13 @@ if TYPE_CHECKING:
     from recipes.contract import InputKind
 
 
+GROUP_KEY = "ranking_group"
+"""Name of the group of a ranking among the transformed features."""
+
+
 @dataclass(frozen=True)
 class Column:
-    """A column that the trees see.
+    """A column that the trees see, or the group of a ranking.
 
     Attributes:
         name: In the data, and in the forest.
@@ -35,17 +39,19 @@ class Column:
     input: InputKind
 
 
-def make_columns(schema: schema_pb2.Schema, label: str, params: TransformParams) -> tuple[Column, ...]:
-    """Every column of the schema but the label and the ignored ones, in its order.
+def make_columns(
+    schema: schema_pb2.Schema, label: str, params: TransformParams, group: str | None = None
+) -> tuple[Column, ...]:
+    """Every column of the schema but the label, the group of a ranking and the ignored ones, in its order.
 
     Raises: RecipeError, listing every mistake in `params` that shows only against the schema.
     """
     known = columns_of(schema)
     problems = _unknown(known, label, params)
-    names = FeatureNames(LABEL_KEY)
+    names = FeatureNames(LABEL_KEY, *([] if group is None else [GROUP_KEY]))
     columns = []
     for name, feature in known.items():
-        if name == label or name in params.ignore or feature.type == schema_pb2.TYPE_UNKNOWN:
+        if name in (label, group) or name in params.ignore or feature.type == schema_pb2.TYPE_UNKNOWN:
             continue
         if feature.type not in (schema_pb2.FLOAT, schema_pb2.INT, schema_pb2.BYTES):
             kind = schema_pb2.FeatureType.Name(feature.type)
@@ -72,6 +78,35 @@ def make_columns(schema: schema_pb2.Schema, label: str, params: TransformParams)
     if problems:
         raise RecipeError("\n".join(problems))
     return tuple(columns)
+
+
+def group_column(schema: schema_pb2.Schema, label: str, group: str | None) -> Column:
+    """The column that says which examples a ranking compares; no tree sees it.
+
+    Raises: RecipeError if nobody named it, or if it can't be that.
+    """
+    known = columns_of(schema)
+    names = ", ".join(name for name in known if name != label)
+    if group is None:
+        raise RecipeError(
+            "model.group: a ranking orders examples among those of their group, and nothing says which these are. Expected "
+            f"the name of a column, such as that of a query, which the examples of a group share. Known: {names}."
+        )
+    if group == label:
+        raise RecipeError(
+            f"model.group: '{group}' is the label. Expected the column whose value the examples of a group share."
+        )
+    if group not in known:
+        close = difflib.get_close_matches(group, known, n=1)
+        hint = f" Did you mean '{close[0]}'?" if close else ""
+        raise RecipeError(f"model.group: the schema has no column '{group}'.{hint} Known: {names}.")
+    kind = known[group].type
+    if kind not in (schema_pb2.INT, schema_pb2.BYTES):
+        raise RecipeError(
+            f"model.group: column '{group}' has the type {schema_pb2.FeatureType.Name(kind)}. Expected INT or BYTES. Cast the "
+            "column (data.cast), or name another one."
+        )
+    return Column(group, GROUP_KEY, "category", "string" if kind == schema_pb2.BYTES else "number")
 
 
 def make_features(inputs: Mapping[str, RawTensor], columns: tuple[Column, ...]) -> dict[str, tf.Tensor]:

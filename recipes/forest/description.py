@@ -71,7 +71,8 @@ def _write_baseline(
     folder: Path, model: Any, classes: Sequence[str], train: Table, weights: np.ndarray | None, evaluation: Table, seed: int
 ) -> None:
     linear = fit_linear(train, classes, weights)
-    comparison = compare(evaluation.labels, answers(model, evaluation, classes), linear(evaluation), classes, seed)
+    given = answers(model, evaluation, classes)
+    comparison = compare(evaluation.labels, given, linear(evaluation), classes, seed, evaluation.groups)
     (folder / "told.txt").write_text(f"{comparison}\n", encoding="utf-8")
     rows = [("forest", comparison.forest), ("linear", comparison.linear), ("forest better by", comparison.gain)]
     _write_csv(
@@ -99,7 +100,7 @@ def _write_importance(
     )
     panels = [
         ("gain", columns["gain"], None, "gain of the splits"),
-        ("permutation", loss, spread, f"{key_measure(classes)} lost on eval, permuted"),
+        ("permutation", loss, spread, f"{key_measure(classes, evaluation.groups)} lost on eval, permuted"),
         ("mean_abs_shap", columns["mean_abs_shap"], None, "mean |SHAP| on eval"),
     ]
     figure, axes = _figure(13.0, 1.2 + 0.3 * min(len(order), MAX_FEATURES), 3)
@@ -136,21 +137,23 @@ def _write_contributions(
     )
     pictures = folder / "contributions"
     pictures.mkdir()
-    for why, row in _examples(given, table.labels, classes).items():
+    for why, row in _examples(given, table, classes).items():
         title = f"{why}: {answered[row]} {likelihood[row]:.4g} (it is {labels[row]})"
         _bars(values[row], table, row, found.features, title).savefig(pictures / f"{why.replace(' ', '_')}.png")
 
 
-def _examples(given: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> dict[str, int]:
+def _examples(given: np.ndarray, table: Table, classes: Sequence[str]) -> dict[str, int]:
     """Why an example is worth looking at → its row."""
+    labels = table.labels
     if not classes:
         numbers = given[:, 0]
-        return {
+        found = {
             "greatest": int(numbers.argmax()),
             "middle": int(np.abs(numbers - np.median(numbers)).argmin()),
             "least": int(numbers.argmin()),
-            "most wrong": int(np.abs(numbers - labels).argmax()),
         }
+        # The score of a ranking is no guess of the relevance.
+        return found if table.groups is not None else {**found, "most wrong": int(np.abs(numbers - labels).argmax())}
     right = given[np.arange(len(labels)), labels]
     sure = given.max(axis=1)
     found = {"most sure": int(sure.argmax()), "least sure": int(sure.argmin()), "most wrong": int(right.argmin())}

@@ -6,7 +6,7 @@ The same examples in the same order, settings and seed give the same files, to t
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ def grow(
         settings: As `ForestLayer` holds them.
         table: The training examples.
         label: Its name, for descriptions.
-        classes: Names by id; empty for a regression.
+        classes: Names by id; empty for a regression and a ranking.
         weights: Of each example; None counts them alike.
         num_steps: Steps of boosting.
 
@@ -45,10 +45,11 @@ def grow(
             "two classes or more: check the label, or split the data in another way (data.split)."
         )
     weight = None
+    ranking = {}
+    if table.groups is not None:
+        ranking = {"ranking_group": group_name(table, label), "ndcg_truncation": table.groups.truncation}
     if weights is not None:
-        weight = "weight"
-        while weight in data:
-            weight += "_"
+        weight = _new_name("weight", data)
         data[weight] = weights.astype(np.float32)
     categorical = {"min_vocab_frequency": settings["min_category_count"], "max_vocab_count": settings["max_categories"]}
     features = [
@@ -60,7 +61,7 @@ def grow(
     best_first = settings["growing_strategy"] == "best_first"
     learner = ydf.GradientBoostedTreesLearner(
         label=label,
-        task=ydf.Task.CLASSIFICATION if classes else ydf.Task.REGRESSION,
+        task=ydf.Task.RANKING if ranking else ydf.Task.CLASSIFICATION if classes else ydf.Task.REGRESSION,
         weights=weight,
         features=features,
         num_trees=num_steps,
@@ -78,14 +79,27 @@ def grow(
         random_seed=settings["seed"],
         # With one thread YDF draws its random numbers in another order than with several, however many.
         num_threads=max(2, os.cpu_count() or 2),
+        **ranking,
     )
     return learner.train(data, verbose=0)
 
 
 def ydf_data(table: Table, label: str, classes: Sequence[str]) -> dict[str, np.ndarray]:
-    """Columns and label, as YDF takes them: classes by their names."""
+    """Columns, label, and groups of a ranking, as YDF takes them: classes by their names."""
     labels = np.array([name.encode() for name in classes])[table.labels] if classes else table.labels.astype(np.float32)
-    return {**table.columns, label: labels}
+    groups = {} if table.groups is None else {group_name(table, label): table.groups.ids}
+    return {**table.columns, label: labels, **groups}
+
+
+def group_name(table: Table, label: str) -> str:
+    """What the groups of a ranking are called beside the columns and the label."""
+    return _new_name("group", (*table.columns, label))
+
+
+def _new_name(name: str, taken: Container[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
 
 
 def write_files(model: Any, folder: Path, num_steps: int) -> None:

@@ -76,15 +76,19 @@ def permutation(model: Any, table: Table, classes: Sequence[str], seed: int) -> 
 
     Returns: Mean and standard deviation over several permutations, float64 [features].
     """
-    name, sign = key_measure(classes), 1.0 if classes else -1.0
+    name, sign = key_measure(classes, table.groups), 1.0 if classes or table.groups is not None else -1.0
     random = np.random.default_rng(seed)
-    whole = measures(table.labels, answers(model, table, classes), classes)[name]
+    whole = _measured(model, table, classes)[name]
 
     def worse(changed: Table) -> float:
-        return sign * (whole - measures(changed.labels, answers(model, changed, classes), classes)[name])
+        return sign * (whole - _measured(model, changed, classes)[name])
 
     def permuted(feature: str) -> Table:
-        return Table({**table.columns, feature: random.permutation(table.columns[feature])}, table.labels)
+        return Table({**table.columns, feature: random.permutation(table.columns[feature])}, table.labels, table.groups)
 
     losses = [[worse(permuted(feature)) for _ in range(NUM_PERMUTATIONS)] for feature in table.columns]
     return np.mean(losses, axis=1), np.std(losses, axis=1)
+
+
+def _measured(model: Any, table: Table, classes: Sequence[str]) -> dict[str, float]:
+    return measures(table.labels, answers(model, table, classes), classes, groups=table.groups)

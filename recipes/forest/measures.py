@@ -6,23 +6,36 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from recipes.forest.ranking import Groups
+
 # As Keras clips probabilities, so that one wrong certainty is no infinite loss.
 EPSILON = 1e-7
 
 
 def measures(
-    labels: np.ndarray, answers: np.ndarray, classes: Sequence[str], weights: np.ndarray | None = None
+    labels: np.ndarray,
+    answers: np.ndarray,
+    classes: Sequence[str],
+    weights: np.ndarray | None = None,
+    groups: Groups | None = None,
 ) -> dict[str, float]:
     """`loss`, and what Keras' metrics of the same names say of a network.
 
     Args:
         labels: Class ids, or numbers, [examples].
         answers: Probabilities [examples, classes], or numbers [examples, 1].
-        classes: Names; none for a regression.
+        classes: Names; none for a regression and a ranking.
         weights: Of the examples, in the loss alone; None counts them alike.
+        groups: Of a ranking.
 
-    Returns: Of two classes `auc`, `aucpr` and `accuracy`, of more `accuracy`, of none `mae` and `rmse`.
+    Returns: Of two classes `auc`, `aucpr` and `accuracy`, of more `accuracy`, of none `mae` and `rmse`. Of a ranking the mean
+        NDCG of the groups, as `ndcg_5`, and as the loss what it lacks to 1; NaN if no group has an order.
     """
+    if groups is not None:
+        each = groups.ndcg(labels, answers[:, 0])
+        each = each[~np.isnan(each)]
+        ndcg = float(each.mean()) if len(each) else float("nan")
+        return {"loss": 1.0 - ndcg, groups.name: ndcg}
     if not classes:
         errors = answers[:, 0].astype(np.float64) - labels
         return {
@@ -38,8 +51,10 @@ def measures(
     return found | {"accuracy": float((answers.argmax(axis=1) == labels).mean())}
 
 
-def key_measure(classes: Sequence[str]) -> str:
+def key_measure(classes: Sequence[str], groups: Groups | None = None) -> str:
     """Which of the measures is the recipe's key metric."""
+    if groups is not None:
+        return groups.name
     return {0: "mae", 2: "auc"}.get(len(classes), "accuracy")
 
 

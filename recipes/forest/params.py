@@ -33,8 +33,14 @@ class ModelParams(ForestParams):
     `train.learning_rate` (the shrinkage).
     """
 
-    task: Literal["classification", "regression"] | None = Field(
+    task: Literal["classification", "regression", "ranking"] | None = Field(
         default=None, description="None: classification of a label whose classes the schema lists, else regression."
+    )
+    group: Name | None = Field(
+        default=None, description="Of a ranking: the column whose value the examples share that are ordered among each other."
+    )
+    ndcg_truncation: Literal[1, 3, 5, 10] = Field(
+        default=5, description="Of a ranking: so many of the first places count, in the loss and in the key metric."
     )
     max_depth: Annotated[int, Field(ge=2, le=64)] = Field(default=6, description="Of a tree; one split makes it 2 deep.")
     min_examples: Annotated[int, Field(ge=1)] = Field(default=5, description="Of a leaf.")

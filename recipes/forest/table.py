@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from recipes.forest.ranking import Groups
+
 if TYPE_CHECKING:
     import tensorflow as tf
 
@@ -21,23 +23,32 @@ class Table:
     Attributes:
         columns: Column → float32 [examples], NaN where missing, or bytes [examples], empty where missing.
         labels: Class ids (int64) or numbers (float32), [examples].
+        groups: Of a ranking.
     """
 
     columns: dict[str, np.ndarray]
     labels: np.ndarray
+    groups: Groups | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, rows: np.ndarray | slice) -> Table:
         """The same table with these rows."""
-        return Table({name: values[rows] for name, values in self.columns.items()}, self.labels[rows])
+        groups = None if self.groups is None else self.groups.take(rows)
+        return Table({name: values[rows] for name, values in self.columns.items()}, self.labels[rows], groups)
+
+    def sample_rows(self, most: int, seed: int) -> np.ndarray:
+        """At most so many rows, in their order; of a ranking those of whole groups."""
+        if len(self) <= most:
+            return np.arange(len(self))
+        if self.groups is not None:
+            return self.groups.sample(most, seed)
+        return np.sort(np.random.default_rng(seed).choice(len(self), most, replace=False))
 
     def sample(self, most: int, seed: int) -> Table:
-        """At most so many examples, in their order."""
-        if len(self) <= most:
-            return self
-        return self.take(np.sort(np.random.default_rng(seed).choice(len(self), most, replace=False)))
+        """The table of `sample_rows`."""
+        return self if len(self) <= most else self.take(self.sample_rows(most, seed))
 
 
 def read_table(dataset: tf.data.Dataset, columns: Sequence[Column]) -> Table:

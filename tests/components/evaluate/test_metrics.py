@@ -10,6 +10,7 @@ from sklearn import metrics as sklearn
 
 from components.evaluate.metrics import METRICS, metrics_of
 from components.evaluate.model_info import ModelInfo
+from components.evaluate.ranking import measure_groups
 
 GENERATOR = np.random.default_rng(3)
 LABELS = (GENERATOR.random(400) < 0.3).astype(np.int64)
@@ -19,6 +20,8 @@ CLASSES = GENERATOR.integers(0, 4, 300)
 PROBABILITIES = GENERATOR.dirichlet(np.ones(5), 300) * 0.6 + 0.4 * np.eye(5)[CLASSES]  # class 4 never occurs
 NUMBERS = GENERATOR.normal(1e4, 3.0, 200)
 PREDICTED = NUMBERS + GENERATOR.normal(0.5, 2.0, 200)
+QUERIES = [(GENERATOR.permutation(12) % 4, GENERATOR.permutation(12) / 7) for _ in range(40)]
+"""Relevances and scores of groups; no two scores of a group are alike."""
 
 PREDICTED_CLASS = SCORES > 0.5
 EXPECTED = {
@@ -41,8 +44,19 @@ EXPECTED = {
     ("regression", "rmse"): math.sqrt(sklearn.mean_squared_error(NUMBERS, PREDICTED)),
     ("regression", "r2"): sklearn.r2_score(NUMBERS, PREDICTED),
     ("regression", "mean_error"): (PREDICTED - NUMBERS).mean(),
+    **{
+        ("ranking", name): np.mean([sklearn.ndcg_score([2**labels - 1], [scores], k=k) for labels, scores in QUERIES])
+        for name, k in [("ndcg_1", 1), ("ndcg_3", 3), ("ndcg_5", 5), ("ndcg_10", 10), ("ndcg", None)]
+    },
+    ("ranking", "mrr"): np.mean([1 / (1 + np.sum(scores > scores[labels == 3].max())) for labels, scores in QUERIES]),
 }
-DATA = {"binary": (LABELS, SCORES), "multiclass": (CLASSES, PROBABILITIES), "regression": (NUMBERS, PREDICTED)}
+OF_QUERIES = measure_groups(*np.array(QUERIES).transpose(1, 0, 2).reshape(2, -1), np.repeat(np.arange(len(QUERIES)), 12))
+DATA = {
+    "binary": (LABELS, SCORES),
+    "multiclass": (CLASSES, PROBABILITIES),
+    "regression": (NUMBERS, PREDICTED),
+    "ranking": (np.full(len(QUERIES), np.nan), OF_QUERIES),
+}
 TOP = ["top_3_accuracy", "top_5_accuracy"]
 ALL = [(kind, name) for kind, metrics in METRICS.items() for name in metrics]
 

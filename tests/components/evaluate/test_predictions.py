@@ -130,8 +130,8 @@ def test_slice_column_of_several_values(multiclass, tmp_path):
     ("content", "problem"),
     [
         (None, "no such file"),
-        ('{"kind": "ranking", "key_metric": "a", "class_names": [], "label": "b", "digest": "c"}',
-         "kind: Input should be 'binary', 'multiclass', 'regression' or 'scored'"),
+        ('{"kind": "clustering", "key_metric": "a", "class_names": [], "label": "b", "digest": "c"}',
+         "kind: Input should be 'binary', 'multiclass', 'regression', 'ranking' or 'scored'"),
         ('{"kind": "regression"}',
          "key_metric: Field required; class_names: Field required; label: Field required; digest: Field required"),
     ],

@@ -70,6 +70,7 @@ def test_model_json_says_what_the_model_is(penguins: Path) -> None:
         "metrics": [],
         "class_names": ["Adelie", "Chinstrap", "Gentoo"],
         "label": "species",
+        "group": None,
         "inputs": {
             "bill_depth_mm": "number",
             "bill_length_mm": "number",

@@ -12,6 +12,8 @@ def test_defaults() -> None:
     assert TransformParams().model_dump() == {"ignore": [], "categories": []}
     assert ModelParams().model_dump() == {
         "task": None,
+        "group": None,
+        "ndcg_truncation": 5,
         "max_depth": 6,
         "min_examples": 5,
         "subsample": 1.0,
@@ -34,7 +36,9 @@ def test_defaults() -> None:
         ("l2", -1.0),
         ("growing_strategy", "global"),
         ("max_num_nodes", 1),
-        ("task", "ranking"),
+        ("task", "clustering"),
+        ("group", ""),
+        ("ndcg_truncation", 7),
         ("num_trees", 100),
     ],
 )
