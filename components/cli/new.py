@@ -24,8 +24,7 @@ def command(name: str, label: str | None, **paths: str | None) -> None:
     """Looks at data and proposes the pipeline NAME for them.
 
     Writes pipelines/NAME with the reasons as comments, a placeholder of its schema, and a line of params.yaml; copies the data
-    into data/NAME if they don't lie in a folder of the repository. Where nothing can be learned of them, it says why, and writes
-    nothing.
+    into data/NAME if they don't lie in a folder of the repository. Where they teach nothing, it says why, and writes nothing.
     """
     from pathlib import Path
 
@@ -52,7 +51,8 @@ def command(name: str, label: str | None, **paths: str | None) -> None:
         raise UserError(f"data.{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}") from None
     if place.copies and any("root" in each for each in proposal.findings.params.get("images", {}).values()):
         raise UserError(
-            f"{path}: its paths are those from the folder in which you are. Copy the table and its images into data/{name}, and "
+            f"{path}: its paths are those from the folder in which you are. Copy the table and its images into "
+            f"data/{name}, and "
             "give the path of the table there."
         )
     written = write(name, path, proposal, place, root)

@@ -23,6 +23,10 @@ _ID_NAME = re.compile(r"(?i)(^|[_\W])(id|ids|uuid|guid|key|index|row|no|nr|numbe
 _CODE_NAME = re.compile(
     r"(?i)(^|[_\W])(code|zip|zipcode|postcode|plz|category|type|kind|class|region|area|cluster)$", re.ASCII
 )
+_TIME_NAME = re.compile(r"(?i)time|date", re.ASCII)
+_A_TIMESTAMP = 100_000_000
+"""Seconds from 1970 to 1973."""
+_MOMENT = "A moment never comes again."
 _MOST_CODES = 1000
 
 
@@ -39,6 +43,7 @@ class Judgement:
         categories: Features that are categories, with the number of their values; None for very many.
         texts: That hold sentences.
         dates: Of `ignore`, those that tell a time.
+        phrases: Of `drop`, those that are texts of a few words.
     """
 
     drop: dict[str, list[str]] = field(default_factory=dict)
@@ -49,6 +54,7 @@ class Judgement:
     categories: dict[str, int | None] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)
     dates: list[str] = field(default_factory=list)
+    phrases: list[str] = field(default_factory=list)
 
     @property
     def num_features(self) -> int:
@@ -76,6 +82,9 @@ def judge(columns: Mapping[str, Seen], heads: Mapping[str, Sequence[Any]], texts
             result.texts.append(name)
         elif not seen.num_values:
             result.drop.setdefault("Without any value.", []).append(name)
+        elif seen.num_values * 200 < num_good:
+            why = f"Missing in {num_good - seen.num_values:,} of {num_good:,} records."
+            result.drop.setdefault(why, []).append(name)
         elif seen.counts is not None and len(seen.counts) == 1 and seen.num_values == num_good:
             result.drop.setdefault("The same value in every record: nothing to tell them apart by.", []).append(name)
         elif seen.kind == "string":
@@ -89,13 +98,16 @@ def _string(result: Judgement, name: str, seen: Seen, head: Sequence[str], num_g
     num_different = None if seen.counts is None else len(seen.counts)
     if head and sum(_DATE.fullmatch(value.strip()) is not None for value in head) >= 0.95 * len(head):
         why = (
-            "Dates and times: a moment never comes again. Derive from them what does, or put a column for the month or the hour "
-            "into the data. To judge by what came last, split: {by: time, column: …, eval_from: …, test_from: …}."
+            f"Dates and times. {_MOMENT} Derive from them what does, or put a column for the month or the hour into the data. "
+            "To judge by what came last, split: {by: time, column: …, eval_from: …, test_from: …}."
         )
         result.ignore.setdefault(why, []).append(name)
         result.dates.append(name)
     elif head and all(_DECIMAL_COMMA.fullmatch(value.strip()) for value in head):
-        why = "Numbers with a decimal comma, which are text to ingest. Write decimal points in the data, then take them out here."
+        why = (
+            "Numbers with a decimal comma, which are text to ingest. Write decimal points in the data, then take them out "
+            "here."
+        )
         result.ignore.setdefault(why, []).append(name)
     elif num_different is not None and num_different > max(num_good / 2, 10):
         how_many = f"{num_different:,} different strings in {num_good:,} records"
@@ -105,6 +117,8 @@ def _string(result: Judgement, name: str, seen: Seen, head: Sequence[str], num_g
             else f"{how_many}: nearly each record has its own, so the next one's will be new."
         )
         result.drop.setdefault(why, []).append(name)
+        if sum(len(value.split()) for value in head) > 1.5 * len(head):
+            result.phrases.append(name)
     else:
         result.categories[name] = num_different
         if num_different is None or num_different > MOST_LISTED:
@@ -120,6 +134,10 @@ def _number(result: Judgement, name: str, seen: Seen, num_good: int) -> None:
         result.codes.append(name)
         result.categories[name] = len(seen.counts)
         return
+    if seen.kind == "integer" and _TIME_NAME.search(name) and seen.least is not None and seen.least >= _A_TIMESTAMP:
+        result.ignore.setdefault(f"By its name and size a time, in seconds or so. {_MOMENT}", []).append(name)
+        result.dates.append(name)
+        return
     result.numbers.append(name)
 
 
@@ -134,12 +152,14 @@ def _is_id(name: str, seen: Seen, num_good: int) -> bool:
 
 
 def summary(result: Judgement) -> str:
-    """What there is to learn from, in a sentence."""
+    """What a tabular recipe has to learn from, in words."""
     parts = []
     if result.numbers:
-        parts.append(f"{len(result.numbers):,} of numbers")
+        parts.append(_counted(len(result.numbers), "number", "numbers"))
     if result.categories:
-        parts.append(f"{len(result.categories):,} of categories ({listed(result.categories, 5)})")
-    if result.texts:
-        parts.append(f"{len(result.texts):,} of texts ({listed(result.texts, 5)})")
-    return ", ".join(parts)
+        parts.append(f"{_counted(len(result.categories), 'category', 'categories')} ({listed(result.categories, 5)})")
+    return " and ".join(parts)
+
+
+def _counted(count: int, one: str, several: str) -> str:
+    return f"{count:,} {one if count == 1 else several}"

@@ -96,7 +96,8 @@ def judge(name: str, path: str, values: pa.Array) -> Label:
     if len(counts) == 1:
         (only,) = counts
         raise UserError(
-            f"{path}: the label {shown(name)} is {shown(only)} in all {len(values):,} records. Expected two classes or more, or "
+            f"{path}: the label {shown(name)} is {shown(only)} in all {len(values):,} records. Expected two classes or "
+            f"more, or "
             "different numbers. Add records of another class, or choose another label."
         )
     if values.type == pa.string():
@@ -128,7 +129,8 @@ def _of_strings(name: str, path: str, counts: dict[Any, int]) -> Label:
         )
         raise UserError(
             f"{path}: the label {shown(name)} has {len(counts):,} different strings in {num_records:,} records, as "
-            f"{listed(list(counts)[:3])}. Expected at most {MAX_CLASSES} classes, each with several records, or numbers. {mend}"
+            f"{listed(list(counts)[:3])}. Expected at most {MAX_CLASSES} classes, each with several records, or numbers. "
+            f"{mend}"
         )
     return _checked(Label(name, "classes", counts), path)
 
@@ -153,7 +155,8 @@ def _quantity(name: str, path: str, values: pa.Array, num_different: int) -> Lab
     error = float(np.mean(np.abs(numbers - np.median(numbers))))
     if not error or not np.isfinite(error):
         raise UserError(
-            f"{path}: the label {shown(name)} is hardly ever another number than {np.median(numbers):g}. Expected numbers that "
+            f"{path}: the label {shown(name)} is hardly ever another number than {np.median(numbers):g}. Expected numbers "
+            f"that "
             "differ. Choose another label."
         )
     return Label(name, "quantity", {}, None, f"The label has {num_different:,} different numbers: a quantity.", error)

@@ -16,6 +16,7 @@ import pyarrow as pa
 from components.errors import UserError
 from components.ingest.check import Findings, check, guess
 from components.ingest.encodings import AUTO, resolve
+from components.ingest.kinds import ARROW_TYPES
 from components.ingest.reading import FileResult, Reading, by_rule
 from components.ingest.sources import find_sources
 from components.new.render import listed, shown
@@ -71,16 +72,18 @@ def try_out(params: Mapping[str, Any]) -> Trial:
     results = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         reading = Reading(data, None, pool)
+        kinds = reading.converter.feature_kinds
         for source, file_split in reading.sources:
             result = FileResult(source)
             for block in reading.prepared(source, file_split):
                 good = np.flatnonzero(block.splits >= 0)
-                labels.append(block.features[str(data.label)].take(pa.array(good)))
+                label = block.features[str(data.label)].take(pa.array(good))
+                labels.append(label.cast(ARROW_TYPES[kinds[str(data.label)]]))
                 splits.append(block.splits[good])
                 for name, values in block.features.items():
                     head = heads.setdefault(name, [])
-                    if len(head) < HEAD and values.type != pa.binary():
-                        head += values.drop_null()[: HEAD - len(head)].to_pylist()
+                    if len(head) < HEAD and kinds[name] != "bytes":
+                        head += values.drop_null()[: HEAD - len(head)].cast(ARROW_TYPES[kinds[name]]).to_pylist()
                 result.faults += block.faults.list()
             results.append(result)
     joined = pa.concat_arrays(labels) if labels else pa.nulls(0)

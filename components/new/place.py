@@ -31,8 +31,8 @@ class Place:
 def find_place(name: str, pattern: str, root: Path) -> Place:
     """Where the data at `pattern` (a file, a folder, an archive or a glob) are to lie.
 
-    Data in a folder of the repository stay; others, and those that lie in its root or straight in data/, which every pipeline's
-    folder is below, are copied into data/NAME.
+    Data in a folder of the repository stay; others, and those that lie in its root or straight in data/, as all folders
+    of data do, are copied into data/NAME.
 
     Raises: UserError if they are to be copied, and something lies there.
     """
@@ -49,7 +49,8 @@ def find_place(name: str, pattern: str, root: Path) -> Place:
     target = Path("data", name)
     if (root / target).exists():
         raise UserError(
-            f"{target}: is there already, and {pattern} would be copied into it, for DVC watches a folder of the repository. Expected "
+            f"{target}: is there already, and {pattern} would be copied into it, for DVC watches a folder of the "
+            f"repository. Expected "
             f"data in a folder of the repository, or no {target}. Choose another name, or give a path within {target}."
         )
     if not glob.has_magic(pattern):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -79,14 +79,16 @@ def propose(name: str, path: str, data_format: str | None, label: str | None) ->
     data_format = findings.params["format"]
     if data_format == "sequences":
         raise UserError(
-            f"{path}: is one long text, {findings.num_good:,} records of 100 characters without a label. No recipe learns to go on "
-            "writing a text, yet. Expected texts with a class each: a table with a label, or a folder for each class with a file "
+            f"{path}: is one long text, {findings.num_good:,} records of 100 characters without a label. No recipe learns "
+            f"to go on "
+            "writing a text, yet. Expected texts with a class each: a table with a label, or a folder for each class with "
+            "a file "
             "a text."
         )
     check_size(path, findings.num_good, findings.messages)
     if data_format in (*TABLE_FORMATS, *ARRAY_FORMATS) and not images_of(findings):
         return _of_table(name, path, findings, str(label))
-    return _of_contents(name, path, findings)
+    return _of_contents(name, path, findings, label)
 
 
 def glob_magic(path: str) -> bool:
@@ -114,8 +116,10 @@ def _check_folders(path: Path) -> None:
     sets = list(folders.values())
     if {folder.lower() for folder in folders} & _ALIGNED and len(set.intersection(*sets)) > 0.9 * max(map(len, sets)):
         raise UserError(
-            f"{path}: its folders {listed(sorted(folders))} hold the same {len(sets[0]):,} names: pictures that belong together, "
-            "not classes. No recipe learns one picture from another, yet. Expected a folder for each class, or a table with the "
+            f"{path}: its folders {listed(sorted(folders))} hold the same {len(sets[0]):,} names: pictures that belong "
+            f"together, "
+            "not classes. No recipe learns one picture from another, yet. Expected a folder for each class, or a table "
+            "with the "
             "paths of the pictures and a label."
         )
 
@@ -124,10 +128,14 @@ def _of_table(name: str, path: str, findings: Findings, label_name: str) -> Prop
     params = {key: value for key, value in findings.params.items() if key != "texts"}
     others = {key: seen for key, seen in findings.columns.items() if key != label_name and key not in measures_of(findings)}
     split, trial, label = _split(path, params, label_name)
-    texts = texts_of(findings)
-    judgement = columns_room.judge(others, trial.heads, texts, len(trial.labels))
-    if len(texts) == 1 and label.kind == "classes" and judgement.num_features <= 2:
-        return _of_text_table(name, path, findings, label, judgement)
+    num_good = len(trial.labels)
+    texts = [text for text in texts_of(findings) if _is_rich(findings, text, num_good)]
+    judgement = columns_room.judge(others, trial.heads, texts, num_good)
+    if label.kind == "classes":
+        if len(texts) == 1 and judgement.num_features <= 2:
+            return _of_text_table(name, path, findings, label, judgement, texts[0])
+        if not judgement.num_features and len(judgement.phrases) == 1:
+            return _of_text_table(name, path, findings, label, judgement, judgement.phrases[0])
     if not judgement.num_features:
         gone = [*judgement.drop.items(), *judgement.ignore.items()]
         reasons = "".join(f"\n  {listed(names)}: {why}" for why, names in gone)
@@ -135,7 +143,8 @@ def _of_table(name: str, path: str, findings: Findings, label_name: str) -> Prop
             f" There are texts ({listed(texts)}), of which text.classifier takes one, to learn classes." if texts else ""
         )
         raise UserError(
-            f"{path}: no column is left to learn {shown(label_name)} from.{alternative} Expected numbers or categories.{reasons}"
+            f"{path}: no column is left to learn {shown(label_name)} from.{alternative} Expected numbers or "
+            f"categories.{reasons}"
         )
     data = _data(findings, label, params, trial.by_rule, len(trial.labels), split)
     drop = dict(judgement.drop)
@@ -152,7 +161,10 @@ def _of_table(name: str, path: str, findings: Findings, label_name: str) -> Prop
         transform.append(Entry("ignore", parts={why: list(names) for why, names in judgement.ignore.items()}))
     features: dict[str, list[Any] | dict[str, Any]] = {}
     if judgement.codes:
-        why = "By their names, whole numbers that are codes: categories, of which 5 is not more than 4. Leave out those that are amounts."
+        why = (
+            "By their names, whole numbers that are codes: categories, of which 5 is not more than 4. Leave out those "
+            "that are amounts."
+        )
         features[why] = {code: {"kind": "vocabulary"} for code in judgement.codes}
     for column in judgement.hashed:
         count = judgement.categories[column]
@@ -162,7 +174,8 @@ def _of_table(name: str, path: str, findings: Findings, label_name: str) -> Prop
         transform.append(Entry("features", parts=features))
     recipe = "tabular.classifier" if label.kind == "classes" else "tabular.regressor"
     why = (
-        f"{_learned(label)} Learned from {columns_room.summary(judgement)}. The alternative for tables is forest.boosted_trees "
+        f"{_learned(label)} Learned from {columns_room.summary(judgement)}. The alternative for tables is "
+        f"forest.boosted_trees "
         "(its parameters are others: docs/forests.md)."
     )
     return Proposal(
@@ -184,28 +197,37 @@ def _of_table(name: str, path: str, findings: Findings, label_name: str) -> Prop
     )
 
 
+def _is_rich(findings: Findings, column: str, num_good: int) -> bool:
+    """Whether a column of several words a value is text, rather than a category with long names."""
+    counts = findings.columns[column].counts
+    return counts is None or len(counts) > max(num_good / 5, 20)
+
+
 def _split(path: str, params: Mapping[str, Any], label_name: str) -> tuple[Entry, Trial, Label]:
     """Shares of the splits under which each says something of the label, as the records fall."""
-    chosen = None
-    for index, shares in enumerate(_SPLITS):
+    chosen: tuple[int, dict[str, float], Trial, Label, list[str]] | None = None
+    for shares in _SPLITS:
         trial = try_out({**params, "label": label_name, "split": {"by": "hash", **shares}})
-        num_good = len(trial.labels)
-        check_size(path, num_good)
+        check_size(path, len(trial.labels))
         label = judge_label(label_name, path, trial.labels)
-        if index == 0 and num_good < FEW / 2:
+        if shares is _SPLITS[0] and len(trial.labels) < FEW / 2:
             continue  # so few records want a larger part to be judged by
-        counts = [int((trial.splits == split).sum()) for split in range(len(SPLITS))]
-        described = ", ".join(f"{count:,} {split}" for split, count in zip(SPLITS, counts, strict=True))
         missing = _missing(label, trial)
-        chosen = (shares, trial, label, described, missing)
-        if min(counts) and not missing:
+        badness = 100 * (len(SPLITS) - len(np.unique(trial.splits))) + len(missing)
+        if chosen is None or badness < chosen[0]:
+            chosen = badness, shares, trial, label, missing
+        if not badness:
             break
     assert chosen is not None  # noqa: S101  there are several shares
-    shares, trial, label, described, missing = chosen
+    _, shares, trial, label, missing = chosen
+    num_good = len(trial.labels)
+    counts = [int((trial.splits == split).sum()) for split in range(len(SPLITS))]
+    described = ", ".join(f"{count:,} {split}" for split, count in zip(SPLITS, counts, strict=True))
     if len(np.unique(trial.splits)) < len(SPLITS) or (len(label.counts) == 2 and missing):
         raise UserError(
             f"{path}: however {num_good:,} records are split ({described}), train, eval and test don't all get "
-            f"{'both classes' if label.kind == 'classes' else 'some'}. Expected more records, or fewer that are alike. Add data."
+            f"{'both classes' if label.kind == 'classes' else 'some'}. Expected more records, or fewer that are alike. "
+            f"Add data."
         )
     why = f"By a hash of each record, so that it keeps its split when data are added. As it falls: {described}."
     if missing:
@@ -223,23 +245,24 @@ def _missing(label: Label, trial: Trial) -> list[str]:
     return [f"{split} lacks {listed(sorted(every - has), 5)}" for split, has in zip(SPLITS, found, strict=True) if every - has]
 
 
-def _of_text_table(name: str, path: str, findings: Findings, label: Label, judgement: Judgement) -> Proposal:
-    (text,) = judgement.texts
-    trial = try_out(findings.params)
-    data = _data(findings, label, findings.params, trial.by_rule, len(trial.labels), None)
+def _of_text_table(name: str, path: str, findings: Findings, label: Label, judgement: Judgement, text: str) -> Proposal:
+    params = {**findings.params, "texts": {text: {}}}
+    trial = try_out({**params, "split": {"by": "hash", "key": [text]}})
+    data = _data(findings, label, params, trial.by_rule, len(trial.labels), None)
     data.append(Entry("texts", {text: {}}, f"{shown(text)} holds sentences rather than categories."))
     data.append(Entry("split", {"key": [text]}, "The same text stays in one split, whatever stands beside it."))
     unused = [*judgement.numbers, *judgement.categories, *judgement.dates]
     why = f"{_learned(label)} Learned from the sentences in {shown(text)}."
     if unused:
         why += f" It reads no other column ({listed(unused)}); for those, take tabular.classifier and drop the text."
-    if judgement.drop:
-        data.append(Entry("drop", parts={reason: list(names) for reason, names in judgement.drop.items()}))
+    drop = {reason: [each for each in names if each != text] for reason, names in judgement.drop.items()}
+    if any(drop.values()):
+        data.append(Entry("drop", parts={reason: list(names) for reason, names in drop.items() if names}))
     return _classifier(name, path, findings, label, "text.classifier", why, data, [], [], judgement.slices, len(trial.labels))
 
 
-def _of_contents(name: str, path: str, findings: Findings) -> Proposal:
-    """Of images, and of files that are texts."""
+def _of_contents(name: str, path: str, findings: Findings, wanted: str | None) -> Proposal:
+    """Of images, and of files that are texts. `wanted`: the label that was asked for."""
     column = findings.params["label"]
     num_good = findings.num_good
     images = images_of(findings)
@@ -259,6 +282,14 @@ def _of_contents(name: str, path: str, findings: Findings) -> Proposal:
             "picture from another, yet. Drop the others from the data, or write the parameters by hand (transform.image)."
         )
     transform, size = _pixels(findings, images[0])
+    if (
+        findings.params["format"] == "images"
+        and wanted is None
+        and has_label
+        and len(findings.columns[column].counts or ()) == 1
+    ):
+        has_label = False  # one folder holds all
+        findings = replace(findings, params={**findings.params, "label": None})
     if not has_label:
         data = _data(findings, None, findings.params, findings.by_rule, num_good, None)
         side = [Entry(entry.key, max(entry.value // 4 * 4, 8), entry.why) for entry in transform if entry.key != "channels"]
@@ -266,7 +297,8 @@ def _of_contents(name: str, path: str, findings: Findings) -> Proposal:
         return Proposal(
             "image.vae",
             _head(name, path, findings, num_good),
-            "Images without classes: an autoencoder learns what they have in common. Put them in a folder for each class to learn "
+            "Images without classes: an autoencoder learns what they have in common. Put them in a folder for each class "
+            "to learn "
             "these instead (image.classifier).",
             {
                 "data": data,
@@ -281,7 +313,7 @@ def _of_contents(name: str, path: str, findings: Findings) -> Proposal:
             findings,
             "scored",
         )
-    label = classes_from(column, path, findings.columns[column].counts)
+    label = classes_from(str(column), path, findings.columns[column].counts)
     if label.kind != "classes":
         raise UserError(
             f"{path}: the label {shown(column)} is a quantity, and image.classifier learns classes. Expected classes."
@@ -298,14 +330,15 @@ def _of_contents(name: str, path: str, findings: Findings) -> Proposal:
 def _pixels(findings: Findings, image: str) -> tuple[list[Entry], int]:
     """Transform of images, and the smaller side."""
     width, height = findings.columns[f"{image}_width"], findings.columns[f"{image}_height"]
-    channels = findings.columns[f"{image}_channels"].counts or {}
+    channels = findings.columns[f"{image}_channels"].counts or ()
     same = width.least == width.greatest and height.least == height.greatest
     sides = {"height": int(height.greatest or 1), "width": int(width.greatest or 1)}
     if same and max(sides.values()) <= 2 * _MOST_PIXELS:
         why = "All images have this size."
     else:
         why = (
-            f"From {width.least} × {height.least} to {width.greatest} × {height.greatest} pixels, brought to one size. Larger shows "
+            f"From {width.least} × {height.least} to {width.greatest} × {height.greatest} pixels, brought to one size. "
+            f"Larger shows "
             "more, and costs as the square."
         )
         sides = dict.fromkeys(sides, min(_MOST_PIXELS, max(sides.values())))
@@ -359,9 +392,12 @@ def _head(name: str, path: str, findings: Findings, num_good: int) -> list[str]:
     rejected = f", {num_bad:,} that can't be used" if num_bad else ""
     columns = [each for each in findings.columns if each not in measures_of(findings)]
     return [
-        f"{name}: proposed by `tensorline new` from what {PurePosixPath(path).name} holds, {num_good:,} good records{rejected}, "
-        f"{len(columns):,} column{'' if len(columns) == 1 else 's'}. Every value is yours to change; "
-        f"`tensorline params {name}` prints all that there are."
+        (
+            f"{name}: proposed by `tensorline new` from what {PurePosixPath(path).name} holds, {num_good:,} good "
+            f"records{rejected}, "
+            f"{len(columns):,} column{'' if len(columns) == 1 else 's'}. Every value is yours to change; "
+            f"`tensorline params {name}` prints all that there are."
+        )
     ]
 
 
@@ -450,7 +486,8 @@ def _evaluate(label: Label, slices: list[str]) -> list[Entry]:
     if share < RARE and value == positive:
         least = float(f"{2 * share:.2g}")
         why = (
-            f"Accuracy says little where {shown(value)} is so rare: always answering no reaches {1 - share:.3f}. The area under the "
+            f"Accuracy says little where {shown(value)} is so rare: always answering no reaches {1 - share:.3f}. The area "
+            f"under the "
             f"precision-recall curve is {share:.3f} by chance; twice that is the least to ask for. Raise it."
         )
         return [*entries, Entry("thresholds", {"auc_pr": {"min": least}}, why)]

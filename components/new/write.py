@@ -65,7 +65,8 @@ def write(name: str, pattern: str, proposal: Proposal, place: Place, root: Path)
             load_pipeline(name, scratch)
         except UserError as error:
             raise TensorlineError(
-                f"what was proposed for {name} is not valid; nothing was written. Please report it, with the head of the data:\n{error}"
+                f"what was proposed for {name} is not valid; nothing was written. Please report it, with the head of the "
+                f"data:\n{error}"
             ) from error
         num_bytes = copy_data(place, pattern, scratch / "data") if place.copies else 0
         moves = [(f"pipelines/{name}", f"pipelines/{name}"), (f"schemas/{name}.pbtxt", f"schemas/{name}.pbtxt")]
