@@ -51,9 +51,8 @@ def command(name: str, label: str | None, **paths: str | None) -> None:
         raise UserError(f"data.{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}") from None
     if place.copies and any("root" in each for each in proposal.findings.params.get("images", {}).values()):
         raise UserError(
-            f"{path}: its paths are those from the folder in which you are. Copy the table and its images into "
-            f"data/{name}, and "
-            "give the path of the table there."
+            f"{path}: its paths are those from the folder in which you are. Copy the table and its images into data/{name}, "
+            "and give the path of the table there."
         )
     written = write(name, path, proposal, place, root)
     click.echo(f"{name}: {proposal.recipe}. {proposal.why}")

@@ -80,8 +80,6 @@ def judge(columns: Mapping[str, Seen], heads: Mapping[str, Sequence[Any]], texts
     for name, seen in columns.items():
         if name in texts:
             result.texts.append(name)
-        elif not seen.num_values:
-            result.drop.setdefault("Without any value.", []).append(name)
         elif seen.num_values * 200 < num_good:
             why = f"Missing in {num_good - seen.num_values:,} of {num_good:,} records."
             result.drop.setdefault(why, []).append(name)

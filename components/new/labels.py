@@ -96,9 +96,8 @@ def judge(name: str, path: str, values: pa.Array) -> Label:
     if len(counts) == 1:
         (only,) = counts
         raise UserError(
-            f"{path}: the label {shown(name)} is {shown(only)} in all {len(values):,} records. Expected two classes or "
-            f"more, or "
-            "different numbers. Add records of another class, or choose another label."
+            f"{path}: the label {shown(name)} is {shown(only)} in all {len(values):,} records. Expected two classes or more, "
+            "or different numbers. Add records of another class, or choose another label."
         )
     if values.type == pa.string():
         return _of_strings(name, path, counts)
@@ -156,7 +155,6 @@ def _quantity(name: str, path: str, values: pa.Array, num_different: int) -> Lab
     if not error or not np.isfinite(error):
         raise UserError(
             f"{path}: the label {shown(name)} is hardly ever another number than {np.median(numbers):g}. Expected numbers "
-            f"that "
-            "differ. Choose another label."
+            "that differ. Choose another label."
         )
     return Label(name, "quantity", {}, None, f"The label has {num_different:,} different numbers: a quantity.", error)

@@ -36,12 +36,14 @@ class Trial:
         splits: Of the examples: index into `SPLITS`; int8, [examples].
         heads: Column → its first values, missing ones left out.
         by_rule: Rule → how many records break it.
+        empty: Columns without any value, of which ingest makes no feature.
     """
 
     labels: pa.Array
     splits: np.ndarray
     heads: dict[str, list[Any]]
     by_rule: dict[str, int]
+    empty: list[str]
 
 
 def look(path: str, data_format: str | None, label: str | None) -> Findings:
@@ -87,7 +89,8 @@ def try_out(params: Mapping[str, Any]) -> Trial:
                 result.faults += block.faults.list()
             results.append(result)
     joined = pa.concat_arrays(labels) if labels else pa.nulls(0)
-    return Trial(joined, np.concatenate(splits) if splits else np.empty(0, np.int8), heads, by_rule(results))
+    empty = [name for name in reading.columns.features if kinds.get(name, "missing") == "missing"]
+    return Trial(joined, np.concatenate(splits) if splits else np.empty(0, np.int8), heads, by_rule(results), empty)
 
 
 def _files(pattern: str) -> Iterator[Path]:

@@ -49,9 +49,9 @@ def find_place(name: str, pattern: str, root: Path) -> Place:
     target = Path("data", name)
     if (root / target).exists():
         raise UserError(
-            f"{target}: is there already, and {pattern} would be copied into it, for DVC watches a folder of the "
-            f"repository. Expected "
-            f"data in a folder of the repository, or no {target}. Choose another name, or give a path within {target}."
+            f"{target}: is there already, and {pattern} would be copied into it, for DVC watches a folder of the repository. "
+            f"Expected data in a folder of the repository, or no {target}. Choose another name, or give a path within "
+            f"{target}."
         )
     if not glob.has_magic(pattern):
         is_whole = absolute.is_dir()

@@ -79,11 +79,9 @@ def propose(name: str, path: str, data_format: str | None, label: str | None) ->
     data_format = findings.params["format"]
     if data_format == "sequences":
         raise UserError(
-            f"{path}: is one long text, {findings.num_good:,} records of 100 characters without a label. No recipe learns "
-            f"to go on "
-            "writing a text, yet. Expected texts with a class each: a table with a label, or a folder for each class with "
-            "a file "
-            "a text."
+            f"{path}: is one long text, {findings.num_good:,} records of 100 characters without a label. No recipe learns to "
+            "go on writing a text, yet. Expected texts with a class each: a table with a label, or a folder for each class "
+            "with a file a text."
         )
     check_size(path, findings.num_good, findings.messages)
     if data_format in (*TABLE_FORMATS, *ARRAY_FORMATS) and not images_of(findings):
@@ -110,17 +108,15 @@ def _check_folders(path: Path) -> None:
     if {folder.lower() for folder in folders} <= _SPLIT_FOLDERS:
         raise UserError(
             f"{path}: its folders are splits, {listed(sorted(folders))}. Name one that holds a folder for each class, as "
-            f"{path}/{min(folders)}, which is then split; or write the splits yourself: data.split: {{by: files, train: "
-            f"{path}/…, eval: {path}/…, test: {path}/…}} (docs/data.md)."
+            f"{path}/{min(folders)}, which is then split; or write the splits yourself: data.split: "
+            f"{{by: files, train: {path}/…, eval: {path}/…, test: {path}/…}} (docs/data.md)."
         )
     sets = list(folders.values())
     if {folder.lower() for folder in folders} & _ALIGNED and len(set.intersection(*sets)) > 0.9 * max(map(len, sets)):
         raise UserError(
             f"{path}: its folders {listed(sorted(folders))} hold the same {len(sets[0]):,} names: pictures that belong "
-            f"together, "
-            "not classes. No recipe learns one picture from another, yet. Expected a folder for each class, or a table "
-            "with the "
-            "paths of the pictures and a label."
+            "together, not classes. No recipe learns one picture from another, yet. Expected a folder for each class, or a "
+            "table with the paths of the pictures and a label."
         )
 
 
@@ -131,6 +127,8 @@ def _of_table(name: str, path: str, findings: Findings, label_name: str) -> Prop
     num_good = len(trial.labels)
     texts = [text for text in texts_of(findings) if _is_rich(findings, text, num_good)]
     judgement = columns_room.judge(others, trial.heads, texts, num_good)
+    if trial.empty:
+        judgement.drop["Without any value."] = trial.empty
     if label.kind == "classes":
         if len(texts) == 1 and judgement.num_features <= 2:
             return _of_text_table(name, path, findings, label, judgement, texts[0])
@@ -162,8 +160,8 @@ def _of_table(name: str, path: str, findings: Findings, label_name: str) -> Prop
     features: dict[str, list[Any] | dict[str, Any]] = {}
     if judgement.codes:
         why = (
-            "By their names, whole numbers that are codes: categories, of which 5 is not more than 4. Leave out those "
-            "that are amounts."
+            "By their names, whole numbers that are codes: categories, of which 5 is not more than 4. Leave out those that "
+            "are amounts."
         )
         features[why] = {code: {"kind": "vocabulary"} for code in judgement.codes}
     for column in judgement.hashed:
@@ -175,8 +173,7 @@ def _of_table(name: str, path: str, findings: Findings, label_name: str) -> Prop
     recipe = "tabular.classifier" if label.kind == "classes" else "tabular.regressor"
     why = (
         f"{_learned(label)} Learned from {columns_room.summary(judgement)}. The alternative for tables is "
-        f"forest.boosted_trees "
-        "(its parameters are others: docs/forests.md)."
+        "forest.boosted_trees (its parameters are others: docs/forests.md)."
     )
     return Proposal(
         recipe,
@@ -216,8 +213,8 @@ def _split(path: str, params: Mapping[str, Any], label_name: str) -> tuple[Entry
         badness = 100 * (len(SPLITS) - len(np.unique(trial.splits))) + len(missing)
         if chosen is None or badness < chosen[0]:
             chosen = badness, shares, trial, label, missing
-        if not badness:
-            break
+        if not badness or (badness < 100 and len(label.counts) != 2 and len(trial.labels) >= FEW):
+            break  # a class that is rarer than that is told, and shapes no split
     assert chosen is not None  # noqa: S101  there are several shares
     _, shares, trial, label, missing = chosen
     num_good = len(trial.labels)
@@ -226,8 +223,8 @@ def _split(path: str, params: Mapping[str, Any], label_name: str) -> tuple[Entry
     if len(np.unique(trial.splits)) < len(SPLITS) or (len(label.counts) == 2 and missing):
         raise UserError(
             f"{path}: however {num_good:,} records are split ({described}), train, eval and test don't all get "
-            f"{'both classes' if label.kind == 'classes' else 'some'}. Expected more records, or fewer that are alike. "
-            f"Add data."
+            f"{'both classes' if label.kind == 'classes' else 'some'}. Expected more records, or fewer that are alike. Add "
+            "data."
         )
     why = f"By a hash of each record, so that it keeps its split when data are added. As it falls: {described}."
     if missing:
@@ -297,8 +294,8 @@ def _of_contents(name: str, path: str, findings: Findings, wanted: str | None) -
         return Proposal(
             "image.vae",
             _head(name, path, findings, num_good),
-            "Images without classes: an autoencoder learns what they have in common. Put them in a folder for each class "
-            "to learn "
+            "Images without classes: an autoencoder learns what they have in common. Put them in a folder for each class to "
+            "learn "
             "these instead (image.classifier).",
             {
                 "data": data,
@@ -337,9 +334,8 @@ def _pixels(findings: Findings, image: str) -> tuple[list[Entry], int]:
         why = "All images have this size."
     else:
         why = (
-            f"From {width.least} × {height.least} to {width.greatest} × {height.greatest} pixels, brought to one size. "
-            f"Larger shows "
-            "more, and costs as the square."
+            f"From {width.least} × {height.least} to {width.greatest} × {height.greatest} pixels, brought to one size. Larger "
+            "shows more, and costs as the square."
         )
         sides = dict.fromkeys(sides, min(_MOST_PIXELS, max(sides.values())))
     entries = [Entry("height", sides["height"], why), Entry("width", sides["width"])]
@@ -394,8 +390,7 @@ def _head(name: str, path: str, findings: Findings, num_good: int) -> list[str]:
     return [
         (
             f"{name}: proposed by `tensorline new` from what {PurePosixPath(path).name} holds, {num_good:,} good "
-            f"records{rejected}, "
-            f"{len(columns):,} column{'' if len(columns) == 1 else 's'}. Every value is yours to change; "
+            f"records{rejected}, {len(columns):,} column{'' if len(columns) == 1 else 's'}. Every value is yours to change; "
             f"`tensorline params {name}` prints all that there are."
         )
     ]
@@ -487,8 +482,7 @@ def _evaluate(label: Label, slices: list[str]) -> list[Entry]:
         least = float(f"{2 * share:.2g}")
         why = (
             f"Accuracy says little where {shown(value)} is so rare: always answering no reaches {1 - share:.3f}. The area "
-            f"under the "
-            f"precision-recall curve is {share:.3f} by chance; twice that is the least to ask for. Raise it."
+            f"under the precision-recall curve is {share:.3f} by chance; twice that is the least to ask for. Raise it."
         )
         return [*entries, Entry("thresholds", {"auc_pr": {"min": least}}, why)]
     why = f"0.5 is chance. Raise it to what the task needs. The positive class is {shown(positive)}, the last of the two."
