@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from components.ingest.check import Seen
@@ -55,6 +55,23 @@ class Judgement:
     texts: list[str] = field(default_factory=list)
     dates: list[str] = field(default_factory=list)
     phrases: list[str] = field(default_factory=list)
+
+    def rename(self, names: Mapping[str, str]) -> Judgement:
+        """The same of renamed columns; those of `drop` keep their names."""
+
+        def new(old: Iterable[str]) -> list[str]:
+            return [names.get(name, name) for name in old]
+
+        return replace(
+            self,
+            ignore={why: new(ignored) for why, ignored in self.ignore.items()},
+            codes=new(self.codes),
+            hashed=new(self.hashed),
+            numbers=new(self.numbers),
+            categories={names.get(name, name): count for name, count in self.categories.items()},
+            texts=new(self.texts),
+            dates=new(self.dates),
+        )
 
     @property
     def num_features(self) -> int:

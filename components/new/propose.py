@@ -20,6 +20,7 @@ from components.new.columns import Judgement
 from components.new.labels import RARE, Label, check_size, classes_from
 from components.new.labels import judge as judge_label
 from components.new.look import ARRAY_FORMATS, Trial, look, try_out
+from components.new.names import WHY, renamed
 from components.new.render import Entry, listed, render, shown
 from components.params.models import SPLITS, TABLE_FORMATS, DataParams
 
@@ -145,10 +146,12 @@ def _of_table(name: str, path: str, findings: Findings, label_name: str) -> Prop
             f"categories.{reasons}"
         )
     data = _data(findings, label, params, trial.by_rule, len(trial.labels), split)
+    new_names = _rename(data, findings, judgement)
+    judgement = judgement.rename(new_names)
     drop = dict(judgement.drop)
     if texts:
         why = "Sentences, which no tabular recipe reads; text.classifier learns classes from one such column."
-        drop[why] = list(texts)
+        drop[why] = texts
     if drop:
         data.append(Entry("drop", parts={why: list(names) for why, names in drop.items()}))
     transform = []
@@ -246,16 +249,27 @@ def _of_text_table(name: str, path: str, findings: Findings, label: Label, judge
     params = {**findings.params, "texts": {text: {}}}
     trial = try_out({**params, "split": {"by": "hash", "key": [text]}})
     data = _data(findings, label, params, trial.by_rule, len(trial.labels), None)
+    new_names = _rename(data, findings, judgement, text)
+    judgement, text = judgement.rename(new_names), new_names.get(text, text)
     data.append(Entry("texts", {text: {}}, f"{shown(text)} holds sentences rather than categories."))
     data.append(Entry("split", {"key": [text]}, "The same text stays in one split, whatever stands beside it."))
     unused = [*judgement.numbers, *judgement.categories, *judgement.dates]
     why = f"{_learned(label)} Learned from the sentences in {shown(text)}."
     if unused:
         why += f" It reads no other column ({listed(unused)}); for those, take tabular.classifier and drop the text."
-    drop = {reason: [each for each in names if each != text] for reason, names in judgement.drop.items()}
+    drop = {reason: [each for each in names if new_names.get(each, each) != text] for reason, names in judgement.drop.items()}
     if any(drop.values()):
         data.append(Entry("drop", parts={reason: list(names) for reason, names in drop.items() if names}))
     return _classifier(name, path, findings, label, "text.classifier", why, data, [], [], judgement.slices, len(trial.labels))
+
+
+def _rename(data: list[Entry], findings: Findings, judgement: Judgement, *more: str) -> dict[str, str]:
+    """Adds `rename` to the section `data` where columns that stay have names that no model's input can have."""
+    kept = [*judgement.numbers, *judgement.categories, *judgement.dates, *more]
+    new_names = renamed(dict.fromkeys(kept), findings.columns)
+    if new_names:
+        data.append(Entry("rename", parts={WHY: dict(new_names)}))
+    return new_names
 
 
 def _of_contents(name: str, path: str, findings: Findings, wanted: str | None) -> Proposal:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-_WIDTH = 125
+_WIDTH = 120
 
 
 @dataclass(frozen=True)
