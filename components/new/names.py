@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable
 
 _GOOD = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
 WHY = (
-    "The model's inputs are named as the columns, and TensorFlow takes letters without marks, digits and _ there. What follows "
-    "uses the new names."
+    "The model's inputs are named as the columns, and TensorFlow takes letters without marks, digits and _ there. What "
+    "follows uses the new names."
 )
 
 
