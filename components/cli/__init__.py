@@ -21,6 +21,7 @@ COMMANDS = {
     "doctor": "Checks the machine and the repository, and names the fix for each failure.",
     "history": "Shows which version was champion, from when to when.",
     "ingest-check": "Tells what raw data hold, before any pipeline exists, and what would be rejected.",
+    "new": "Proposes a pipeline for data of your own, with the reasons, and writes it.",
     "params": "Prints a pipeline's parameters, defaults filled in.",
     "rollback": "Makes the champion before this one champion again.",
     "schema": "Shows the schema of a pipeline's data; --accept adopts it as the reviewed one.",

@@ -129,7 +129,7 @@ def check(path: str, data_format: str | None = None, label: str | None = None, *
 
     Raises: UserError if nothing is there, or it can't be read.
     """
-    params = _guess(path, data_format)
+    params = guess(path, data_format)
     params |= {name: value for name, value in options.items() if value is not None}
     _look_into(params, label)
     # One split: what a check is asked about is every record.
@@ -165,8 +165,15 @@ def check(path: str, data_format: str | None = None, label: str | None = None, *
     )
 
 
-def _guess(path: str, data_format: str | None) -> dict[str, Any]:
-    """Format and path, and the delimiter of a CSV."""
+def guess(path: str, data_format: str | None) -> dict[str, Any]:
+    """The section `data` to begin with: format and path, and the delimiter of a CSV, by the files' names and first line.
+
+    Args:
+        path: As of `check`.
+        data_format: As of `check`.
+
+    Raises: UserError if nothing is there, or nothing whose format can be told.
+    """
     found = [Path(name) for name in sorted(glob.glob(path, recursive=True))]  # noqa: PTH207 (absolute patterns too)
     inside = any(is_archive(parent) and parent.is_file() for parent in Path(path).parents)
     if not found and not inside:
@@ -174,7 +181,7 @@ def _guess(path: str, data_format: str | None) -> dict[str, Any]:
     first = found[0] if found else Path(path)
     holds_files = len(found) == 1 and (first.is_dir() or is_archive(first))
     names = open_store(first).names.to_pylist() if holds_files else [str(each) for each in found]
-    formats = Counter(_format_of(name) for name in names)
+    formats = Counter(format_of_name(name) for name in names)
     formats.pop(None, None)
     guessed = data_format or ("images" if inside or not formats else formats.most_common(1)[0][0])
     if not data_format and not formats and not inside:
@@ -187,7 +194,7 @@ def _guess(path: str, data_format: str | None) -> dict[str, Any]:
         guessed = "lines" if len(found) > 1 else "sequences"
     params: dict[str, Any] = {"format": guessed, "path": path}
     if first.is_dir() and guessed not in ("images", "documents"):
-        suffix = next((PurePosixPath(name).suffix for name in names if _format_of(name) == guessed), ".txt")
+        suffix = next((PurePosixPath(name).suffix for name in names if format_of_name(name) == guessed), ".txt")
         params["path"] = f"{path.rstrip('/')}/*{suffix}"
         first = next(iter(sorted(first.glob(f"*{suffix}"))), first)
     if guessed == "csv" and first.is_file() and (delimiter := _delimiter(first)) != ",":
@@ -195,7 +202,8 @@ def _guess(path: str, data_format: str | None) -> dict[str, Any]:
     return params
 
 
-def _format_of(name: str) -> str | None:
+def format_of_name(name: str) -> str | None:
+    """`data.format` of a file, by its name; None if that does not tell."""
     path = PurePosixPath(name.removesuffix(".gz"))
     return None if path.name.startswith(".") else _FORMATS.get(path.suffix.lower())
 
@@ -212,7 +220,7 @@ def _delimiter(path: Path) -> str:
 
 def _look_into(params: dict[str, Any], label: str | None) -> None:
     """Adds the label, and which columns hold images, paths of images and texts, by the first records."""
-    if params["format"] in ("npz", "npy") and (images := _image_arrays(params)):
+    if params["format"] in ("npz", "npy") and (images := image_arrays(params)):
         params["images"] = images
     header: list[str] = []
     block = None
@@ -247,8 +255,8 @@ def _judge_strings(params: dict[str, Any], table: Path, name: str, block: Block)
         params.setdefault("texts", {})[name] = {}
 
 
-def _image_arrays(params: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The arrays of more than one dimension."""
+def image_arrays(params: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """`data.images` for the arrays of more than one dimension. `params`: as `guess` gives them."""
     paths = [Path(name) for name in sorted(glob.glob(params["path"]))]  # noqa: PTH207 (absolute patterns too)
     sources: Sequence[ArraySource] = (
         [NpzSource(path, frozenset()) for path in paths]
@@ -286,27 +294,29 @@ def describe(findings: Findings) -> str:
 
 def _table(findings: Findings) -> list[str]:
     total = findings.num_good
-    measures = _measures(findings)
+    measures = measures_of(findings)
     rows = [("column", "kind", "missing", "values")]
     for name, seen in findings.columns.items():
         if name not in measures:
-            kind = {"bytes": "image", "string": "text" if name in _texts(findings) else "string"}.get(seen.kind, seen.kind)
+            kind = {"bytes": "image", "string": "text" if name in texts_of(findings) else "string"}.get(seen.kind, seen.kind)
             rows.append((name, kind, f"{total - seen.num_values:,}", _values(findings, name, seen)))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}  {d}".rstrip() for a, b, c, d in rows]
 
 
-def _measures(findings: Findings) -> set[str]:
+def measures_of(findings: Findings) -> set[str]:
     """The columns that are measured of others."""
-    images = {f"{name}_{suffix}" for name in _images(findings) for suffix in IMAGE_MEASURES}
-    return images | {f"{name}_{suffix}" for name in _texts(findings) for suffix in TEXT_MEASURES}
+    images = {f"{name}_{suffix}" for name in images_of(findings) for suffix in IMAGE_MEASURES}
+    return images | {f"{name}_{suffix}" for name in texts_of(findings) for suffix in TEXT_MEASURES}
 
 
-def _images(findings: Findings) -> list[str]:
+def images_of(findings: Findings) -> list[str]:
+    """The columns that hold images."""
     return [name for name, seen in findings.columns.items() if seen.kind == "bytes"]
 
 
-def _texts(findings: Findings) -> list[str]:
+def texts_of(findings: Findings) -> list[str]:
+    """The columns that hold texts."""
     return [name for name in findings.columns if f"{name}_num_chars" in findings.columns]
 
 
@@ -319,7 +329,7 @@ def _values(findings: Findings, name: str, seen: Seen) -> str:
         channels = ", ".join(map(str, sorted(columns[f"{name}_channels"].counts or ())))
         sizes = f"{_range(columns[f'{name}_width'])} × {_range(columns[f'{name}_height'])} px"
         return f"{sizes}, {channels} channel{'' if channels == '1' else 's'}, {formats}"
-    if name in _texts(findings):
+    if name in texts_of(findings):
         scripts = ", ".join(columns[f"{name}_script"].counts or ())
         return f"{_range(columns[f'{name}_num_chars'])} characters, {_range(columns[f'{name}_num_words'])} words, {scripts}"
     if seen.kind == "number" or (seen.kind == "integer" and name != findings.params["label"]):
@@ -358,7 +368,7 @@ def _section(findings: Findings, num_bad: int) -> list[str]:
     writer.dump({"data": section}, text)
     lines = text.getvalue().splitlines()
     if findings.params["label"] is None:
-        others = {*_measures(findings), *_images(findings), *_texts(findings)}
+        others = {*measures_of(findings), *images_of(findings), *texts_of(findings)}
         names = [name for name in findings.columns if name not in others]
         hint = f"the column to learn, one of: {', '.join(names)}" if names else "there is no column to learn"
         lines = [f"{line}  # {hint}" if line.strip().startswith("label:") else line for line in lines]
