@@ -66,7 +66,7 @@ class SequencesSource:
     def blocks(self, columns: Sequence[str] | None = None) -> Iterator[Block]:
         """See `source.Source`."""
         name = pa.scalar(stem(self.path).encode())
-        malformed: list[Malformed] = []
+        self.malformed = malformed = []
         num_rows = num_chars = 0
         texts: list[str] = []
         numbers: list[int] = []
@@ -92,7 +92,6 @@ class SequencesSource:
                 num_rows += len(texts)
                 num_chars, texts, numbers = 0, [], []
         yield flush()
-        self.malformed = malformed
 
     def locate(self, indices: Sequence[int]) -> Iterator[Located]:
         """See `source.Source`."""
