@@ -45,7 +45,7 @@ def command(name: str, path: str, output: Path, version: str | None, keep: tuple
             found = champion(store, model_name, Path(scratch))
             if found is None:
                 raise UserError(
-                    f"model '{model_name}' has no champion in {store.shown}. Expected one: dvc repro register@{name} makes one; "
+                    f"model '{model_name}' has no champion in {store.shown}. Expected one: dvc repro register@{name}; "
                     "or name a version: --version N."
                 )
         else:
@@ -56,8 +56,8 @@ def command(name: str, path: str, output: Path, version: str | None, keep: tuple
             job.params.data, job.reviewed_schema, model, named, path, output, list(dict.fromkeys(keep)), _progress()
         )
     click.echo(
-        f"{model_name}, version {found.version}: {done.num_records:,} records, {done.num_predictions:,} predictions in {output}, "
-        f"{sum(done.by_rule.values()):,} rejects in {done.rejects}; {_speed(done.num_records, done.seconds)}"
+        f"{model_name}, version {found.version}: {done.num_records:,} records, {done.num_predictions:,} predictions in "
+        f"{output}, {sum(done.by_rule.values()):,} rejects in {done.rejects}; {_speed(done.num_records, done.seconds)}"
     )
     if done.by_rule:
         click.echo(f"rejected by rule: {', '.join(f'{rule} {count:,}' for rule, count in done.by_rule.items())}")

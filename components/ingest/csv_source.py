@@ -83,7 +83,8 @@ class CsvSource:
         """
         names = dict(zip(self._raw_header, self.header, strict=True))
         wanted = [raw for raw, name in names.items() if columns is None or name in columns]
-        self.ragged = ragged = []
+        ragged: list[Ragged] = []
+        self.ragged = ragged
         num_rows, last = 0, None
         with self._reading():
             marked = not self._is_valid_utf8

@@ -82,7 +82,8 @@ class DocumentsSource:
         """See `source.Source`."""
         store, chosen = self.members.store, self._chosen
         names = pc.replace_substring_regex(store.names.take(pa.array(chosen.indices)), r"([^/])\.[^./]*$", r"\1")
-        self.malformed = malformed = []
+        malformed: list[Malformed] = []
+        self.malformed = malformed
         self._found = Counter()
         num_rows = 0
         for records, found in self._contents(np.arange(len(chosen.indices))):

@@ -94,7 +94,8 @@ class ImagesSource:
     def blocks(self, columns: Sequence[str] | None = None) -> Iterator[Block]:
         """See `source.Source`; every column is there, whatever is wanted."""
         labels = self._chosen.labels
-        self.malformed = malformed = []
+        malformed: list[Malformed] = []
+        self.malformed = malformed
         start = first_row = 0
         tasks = self.members.store.tasks(self._chosen.indices, Limits(self.params.max_pixels, self.params.animated))
         for _, (images,) in self.pool.in_order(((part, [task]) for part, task in tasks)):

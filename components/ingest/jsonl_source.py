@@ -101,7 +101,8 @@ class JsonlSource:
     def blocks(self, columns: Sequence[str] | None = None) -> Iterator[Block]:
         """See `source.Source`; every block has a column for every key of the file."""
         wanted = [name for name in self.header if columns is None or name in columns]
-        self.malformed = malformed = []
+        malformed: list[Malformed] = []
+        self.malformed = malformed
         num_rows = 0
         for chunk in self._chunks():
             arrays = {name: pa.array(self._values(chunk, name), pa.binary()) for name in wanted}

@@ -49,7 +49,8 @@ class LinesSource:
     def blocks(self, columns: Sequence[str] | None = None) -> Iterator[Block]:
         """See `source.Source`."""
         name = pa.scalar(stem(self.path).encode())
-        self.malformed = malformed = []
+        malformed: list[Malformed] = []
+        self.malformed = malformed
         num_rows = 0
         for lines in read_lines(self.path, self.encoding):
             texts: list[bytes] = []

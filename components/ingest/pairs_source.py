@@ -60,7 +60,8 @@ class PairsSource:
 
     def blocks(self, columns: Sequence[str] | None = None) -> Iterator[Block]:
         """See `source.Source`. Raises: UserError also if the files are not equally long."""
-        self.malformed = malformed = []
+        malformed: list[Malformed] = []
+        self.malformed = malformed
         num_rows = 0
         for part in self._aligned():
             length = len(next(iter(part.values())).texts)

@@ -66,7 +66,8 @@ class SequencesSource:
     def blocks(self, columns: Sequence[str] | None = None) -> Iterator[Block]:
         """See `source.Source`."""
         name = pa.scalar(stem(self.path).encode())
-        self.malformed = malformed = []
+        malformed: list[Malformed] = []
+        self.malformed = malformed
         num_rows = num_chars = 0
         texts: list[str] = []
         numbers: list[int] = []

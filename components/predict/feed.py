@@ -6,6 +6,7 @@ hold: a column of numbers that happens to be whole in one file does not become o
 
 from __future__ import annotations
 
+import difflib
 import glob
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 _OF_CSV = ("delimiter", "encoding", "null_values")
 _INPUT = "--input"
+_MOST_SHOWN = 5
 SPLIT = "test"
 """Every record's, as new records are not split."""
 
@@ -114,15 +116,15 @@ class Feed:
     def _fail(self, raw_names: Collection[str], originals: Mapping[str, str], needed: Mapping[str, str]) -> None:
         path = self.sources[0].path
         lines = []
-        for name in self.absent:
+        for name in self.absent[:_MOST_SHOWN]:
             raw = originals.get(name, name)
-            lines.append(f"{path}: no column {raw!r}, {needed[name]}. {suggest(raw, sorted(raw_names))}")
-        expected = ", ".join(originals.get(name, name) for name in needed)
-        raise UserError(
-            "\n".join(lines)
-            + f"\nExpected the columns of the training data, of which the model takes {expected}. Add what is "
-            "lacking; a value that is not known may be missing."
-        )
+            close = difflib.get_close_matches(raw, raw_names, n=1)
+            lines.append(f"{path}: no column {raw!r}, {needed[name]}." + (f" Did you mean {close[0]!r}?" if close else ""))
+        if len(self.absent) > _MOST_SHOWN:
+            lines.append(f"… and {len(self.absent) - _MOST_SHOWN} more.")
+        expected = ", ".join(sorted(originals.get(name, name) for name in needed))
+        lines.append(f"Expected the columns {expected}. Add what is lacking; a value that is not known may be missing.")
+        raise UserError("\n".join(lines))
 
 
 def _needed(data: DataParams, inputs: Collection[str]) -> dict[str, str]:

@@ -72,8 +72,8 @@ class Model:
             except tf.errors.InvalidArgumentError as error:
                 raise UserError(
                     f"the model refuses a record: {error.message.splitlines()[0]}. Expected records as in the training data. "
-                    "If the value of a column is missing that the schema's `shape` demands, add it, or take `shape` out of the "
-                    "schema and train again."
+                    "If a value is missing that the schema's `shape` demands, add it, or take `shape` out of the schema and "
+                    "train again."
                 ) from None
         if not parts:
             return {field.name: pa.array([], field.type) for field in self.schema}

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from components.errors import AccountingError, UserError
 from components.ingest.kinds import ARROW_TYPES, Kind
 from components.ingest.reading import FileResult, by_rule, map_blocks, rejects_of
-from components.ingest.rejects import Fault, write_rejects
+from components.ingest.rejects import SET_ASIDE, Fault, write_rejects
 from components.ingest.source import Block, Source, indices_of
 from components.ingest.values import as_text, decode
 from components.params.models import DataParams
@@ -113,6 +113,7 @@ def predict(
     num_nonfinite = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         feed = Feed(data, path, model.inputs, schema, pool)
+        _check_apart(output, rejects, feed.sources)
         kept = feed.kept(keep)
         names = _names(kept, model.schema)
         fields = [("file", pa.string()), ("row", pa.int64())]
@@ -152,10 +153,20 @@ def predict(
                     "Expected as many out as in. Please report it with the file."
                 )
             if num_rejects and not out.num_rows:
-                first = next(rejects_of(results)).message
-                raise UserError(f"{path}: none of {num_records:,} records is good; they are in {rejects}. The first:\n{first}")
+                first = next(rejects_of(results)).message.removesuffix(f", or {SET_ASIDE}")  # they are aside
+                raise UserError(
+                    f"{path}: none of {num_records:,} records is good; they are in {rejects}. The first:\n{first}."
+                )
             out.publish()
     return Predicted(num_records, out.num_rows, by_rule(results), num_nonfinite, feed.absent, rejects, seconds)
+
+
+def _check_apart(output: Path, rejects: Path, sources: Sequence[Source]) -> None:
+    """Raises a UserError if what is written would take the place of what is read."""
+    read = {source.path.resolve() for source in sources}
+    for path in (output, rejects):
+        if path.resolve() in read:
+            raise UserError(f"--output: {path} is among the files to predict. Expected another place; name another file.")
 
 
 def _answer(
