@@ -23,6 +23,7 @@ COMMANDS = {
     "ingest-check": "Tells what raw data hold, before any pipeline exists, and what would be rejected.",
     "new": "Proposes a pipeline for data of your own, with the reasons, and writes it.",
     "params": "Prints a pipeline's parameters, defaults filled in.",
+    "predict": "Predicts new records with the champion, or another version.",
     "rollback": "Makes the champion before this one champion again.",
     "schema": "Shows the schema of a pipeline's data; --accept adopts it as the reviewed one.",
     "summary": "Prints a table of the pipelines and their models.",

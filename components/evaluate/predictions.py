@@ -89,7 +89,7 @@ def predict(
     labels: list[NDArray] = []
     outputs: list[NDArray] = []
     tables: list[pa.Table] = []
-    for batch in read_serialized(examples, split, _batch_size(model)):
+    for batch in read_serialized(examples, split, batch_size(model)):
         serialized = tf.constant(batch)
         outputs.append(_outputs(signature(examples=serialized), model, model))
         if model.kind == "scored":
@@ -118,7 +118,7 @@ def predict_as(reference: Predictions, examples: Path, folder: Path, champion: M
     signature = load(folder).signatures[_SIGNATURES.get(champion.kind, "serving_default")]
     outputs = [
         _outputs(signature(examples=tf.constant(batch)), champion, candidate)
-        for batch in read_serialized(examples, TEST_SPLIT, _batch_size(champion))
+        for batch in read_serialized(examples, TEST_SPLIT, batch_size(champion))
     ]
     ranking = reference.ranking
     if ranking is not None:
@@ -155,7 +155,8 @@ def count_records(examples: Path, split: str = TEST_SPLIT) -> int:
     return num_records
 
 
-def _batch_size(model: ModelInfo) -> int:
+def batch_size(model: ModelInfo) -> int:
+    """How many examples a model is given at once."""
     return _BATCH_SIZE_OF_LARGE_INPUTS if model.inputs_of("image", "text") else _BATCH_SIZE
 
 

@@ -47,7 +47,7 @@ class CsvSource:
         delimiter: Between fields.
         encoding: Of the text.
         null_values: Texts that are read as missing.
-        ragged: The ragged records that the last complete `blocks()` met.
+        ragged: The ragged records that the last `blocks()` has met so far.
     """
 
     path: Path
@@ -61,7 +61,7 @@ class CsvSource:
 
     @property
     def malformed(self) -> list[Malformed]:
-        """The ragged records that the last complete `blocks()` met."""
+        """The ragged records that the last `blocks()` has met so far."""
         expected = f"{len(self.header)}, as the header has"
         return [Malformed(ragged.index, "ragged", f"{ragged.num_fields} fields", expected) for ragged in self.ragged]
 
@@ -84,6 +84,7 @@ class CsvSource:
         names = dict(zip(self._raw_header, self.header, strict=True))
         wanted = [raw for raw, name in names.items() if columns is None or name in columns]
         ragged: list[Ragged] = []
+        self.ragged = ragged
         num_rows, last = 0, None
         with self._reading():
             marked = not self._is_valid_utf8
@@ -95,7 +96,6 @@ class CsvSource:
         # A quote that never closes swallows the rest of the file into one last value.
         if (ragged and ragged[-1].index == num_rows + len(ragged) - 1) or (last and (b"\n" in last or b"\r" in last)):
             self._check_closed()
-        self.ragged = ragged
 
     def locate(self, indices: Sequence[int]) -> Iterator[Located]:
         """The records with these indices (from 0, ragged ones counted too), which must be sorted."""

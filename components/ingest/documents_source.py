@@ -83,6 +83,7 @@ class DocumentsSource:
         store, chosen = self.members.store, self._chosen
         names = pc.replace_substring_regex(store.names.take(pa.array(chosen.indices)), r"([^/])\.[^./]*$", r"\1")
         malformed: list[Malformed] = []
+        self.malformed = malformed
         self._found = Counter()
         num_rows = 0
         for records, found in self._contents(np.arange(len(chosen.indices))):
@@ -102,7 +103,6 @@ class DocumentsSource:
             wanted = {name: array for name, array in arrays.items() if columns is None or name in columns}
             yield Block(num_rows, wanted, len(good))
             num_rows += len(good)
-        self.malformed = malformed
 
     def locate(self, indices: Sequence[int]) -> Iterator[Located]:
         """See `source.Source`; `text` and the field of it are the document's beginning."""

@@ -95,6 +95,7 @@ class ImagesSource:
         """See `source.Source`; every column is there, whatever is wanted."""
         labels = self._chosen.labels
         malformed: list[Malformed] = []
+        self.malformed = malformed
         start = first_row = 0
         tasks = self.members.store.tasks(self._chosen.indices, Limits(self.params.max_pixels, self.params.animated))
         for _, (images,) in self.pool.in_order(((part, [task]) for part, task in tasks)):
@@ -103,7 +104,6 @@ class ImagesSource:
             yield self._block(images, labels.slice(start, number), first_row)
             start += number
             first_row += number - len(images.faults)
-        self.malformed = malformed
 
     def locate(self, indices: Sequence[int]) -> Iterator[Located]:
         """See `source.Source`; `text` is the file's name."""

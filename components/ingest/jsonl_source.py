@@ -102,13 +102,13 @@ class JsonlSource:
         """See `source.Source`; every block has a column for every key of the file."""
         wanted = [name for name in self.header if columns is None or name in columns]
         malformed: list[Malformed] = []
+        self.malformed = malformed
         num_rows = 0
         for chunk in self._chunks():
             arrays = {name: pa.array(self._values(chunk, name), pa.binary()) for name in wanted}
+            malformed += chunk.malformed
             yield Block(num_rows, arrays, len(chunk.records))
             num_rows += len(chunk.records)
-            malformed += chunk.malformed
-        self.malformed = malformed
 
     def locate(self, indices: Sequence[int]) -> Iterator[Located]:
         """See `source.Source`."""

@@ -50,6 +50,7 @@ class LinesSource:
         """See `source.Source`."""
         name = pa.scalar(stem(self.path).encode())
         malformed: list[Malformed] = []
+        self.malformed = malformed
         num_rows = 0
         for lines in read_lines(self.path, self.encoding):
             texts: list[bytes] = []
@@ -67,7 +68,6 @@ class LinesSource:
             wanted = {key: arrays[key] for key in self.header if columns is None or key in columns}
             yield Block(num_rows, wanted, len(texts))
             num_rows += len(texts)
-        self.malformed = malformed
 
     def locate(self, indices: Sequence[int]) -> Iterator[Located]:
         """See `source.Source`."""

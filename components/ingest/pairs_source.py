@@ -61,6 +61,7 @@ class PairsSource:
     def blocks(self, columns: Sequence[str] | None = None) -> Iterator[Block]:
         """See `source.Source`. Raises: UserError also if the files are not equally long."""
         malformed: list[Malformed] = []
+        self.malformed = malformed
         num_rows = 0
         for part in self._aligned():
             length = len(next(iter(part.values())).texts)
@@ -81,7 +82,6 @@ class PairsSource:
             }
             yield Block(num_rows, arrays, length - len(bad))
             num_rows += length - len(bad)
-        self.malformed = malformed
 
     def locate(self, indices: Sequence[int]) -> Iterator[Located]:
         """See `source.Source`."""

@@ -12,7 +12,8 @@ from components.ingest.kinds import Kind
 from components.ingest.source import Located, Malformed, Rule, Source, indices_of
 
 RULES: tuple[Rule, ...] = get_args(Rule)
-_SET_ASIDE = "set data.on_bad_record: quarantine to set such rows aside."
+SET_ASIDE = "set data.on_bad_record: quarantine to set such rows aside."
+"""How the message about a bad record ends."""
 _EXPECTED: dict[Kind, str] = {
     "number": "a number with a decimal point, such as 12.45",
     "integer": "a whole number of at most 64 bits",
@@ -178,7 +179,7 @@ def locate(source: Source, faults: Sequence[Fault]) -> Iterator[Reject]:
             problem, value = about.problem.format(value=found), found
         if about.column:
             where += f": column '{about.column}'"
-        message = f"{where}: {problem}. Expected {about.expected}. {about.fix}, or {_SET_ASIDE}"
+        message = f"{where}: {problem}. Expected {about.expected}. {about.fix}, or {SET_ASIDE}"
         yield Reject(name, located.line, about.column, value, about.rule, located.text, message, index, located.fields)
 
 

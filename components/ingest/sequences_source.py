@@ -67,6 +67,7 @@ class SequencesSource:
         """See `source.Source`."""
         name = pa.scalar(stem(self.path).encode())
         malformed: list[Malformed] = []
+        self.malformed = malformed
         num_rows = num_chars = 0
         texts: list[str] = []
         numbers: list[int] = []
@@ -92,7 +93,6 @@ class SequencesSource:
                 num_rows += len(texts)
                 num_chars, texts, numbers = 0, [], []
         yield flush()
-        self.malformed = malformed
 
     def locate(self, indices: Sequence[int]) -> Iterator[Located]:
         """See `source.Source`."""

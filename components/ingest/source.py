@@ -132,7 +132,7 @@ class Source(Protocol):
 
     @property
     def malformed(self) -> Sequence[Malformed]:
-        """The records that the last complete `blocks()` left out, in the file's order."""
+        """The records that the last `blocks()` has left out so far, in the file's order: all before its last block."""
 
     def blocks(self, columns: Sequence[str] | None = None) -> Iterator[Block]:
         """The file's records, but for the malformed ones.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from components.errors import UserError
 from components.tracking.flatten import cut
-from components.tracking.moves import ROLLED_BACK, champion_version, move_champion, versions_of
+from components.tracking.moves import ROLLED_BACK, champion_version, move_champion, registered_model, versions_of
 from components.tracking.packaging import ARTIFACT, pack
 from components.tracking.provenance import git_state
 from components.tracking.redaction import redact
@@ -94,7 +94,7 @@ class Registration:
 
 @dataclass(frozen=True)
 class Champion:
-    """The version under the alias `champion`.
+    """The version under the alias `champion`, or another that was asked for.
 
     Attributes:
         model_name: Of the registered model.
@@ -124,13 +124,32 @@ def champion(store: Store, model_name: str, download_to: Path) -> Champion | Non
     version = champion_version(store, model_name)
     if version is None:
         return None
-    folder = _folder(store, version, download_to)
+    return _found(store, version, "champion, ", download_to, "Move the alias to another version: tensorline rollback")
+
+
+def model_version(store: Store, model_name: str, number: str, download_to: Path) -> Champion:
+    """A version of a model, champion or not; arguments as of `champion`.
+
+    Raises: UserError if there is no such model or version, or as `champion`.
+    """
+    registered_model(store, model_name)
+    versions = {str(version.version): version for version in versions_of(store, model_name)}
+    if number not in versions:
+        raise UserError(
+            f"model '{model_name}': version {number} does not exist in {store.shown}. Expected one of: "
+            f"{', '.join(sorted(versions, key=int)) or 'none is registered'}."
+        )
+    return _found(store, versions[number], "", download_to, "Take another version: tensorline history lists them")
+
+
+def _found(store: Store, version: ModelVersion, called: str, download_to: Path, fix: str) -> Champion:
+    folder = _folder(store, version, download_to, called)
     if DIGEST not in version.tags or not (folder / "model.json").is_file():
         raise UserError(
-            f"model '{model_name}': champion, version {version.version}: expected the model's files in {folder}, and a tag "
-            f"{DIGEST}, as the register stage writes them. Move the alias to another version: tensorline rollback"
+            f"model '{version.name}': {called}version {version.version}: expected the model's files in {folder}, and a tag "
+            f"{DIGEST}, as the register stage writes them. {fix}"
         )
-    return Champion(model_name, str(version.version), version.tags[DIGEST], version.run_id, folder)
+    return Champion(version.name, str(version.version), version.tags[DIGEST], version.run_id, folder)
 
 
 def register_candidate(store: Store, candidate: Candidate) -> Registration:
@@ -297,7 +316,7 @@ def _copy_metrics(store: Store, run_id: str, model_id: str) -> None:
         store.client.log_batch(run_id, metrics=metrics[start : start + 1000])
 
 
-def _folder(store: Store, version: ModelVersion, download_to: Path) -> Path:
+def _folder(store: Store, version: ModelVersion, download_to: Path, called: str) -> Path:
     """The model folder of a version: where it lies if that is this machine's disk, else a copy in `download_to`."""
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
@@ -310,6 +329,6 @@ def _folder(store: Store, version: ModelVersion, download_to: Path) -> Path:
         return Path(download_artifacts(artifact_uri=files, dst_path=str(download_to), tracking_uri=store.uri))
     except MlflowException as error:
         raise UserError(
-            f"model '{version.name}': champion, version {version.version}: {redact(str(error))}. Expected its files in "
+            f"model '{version.name}': {called}version {version.version}: {redact(str(error))}. Expected its files in "
             f"{redact(location)}, where the register stage put them."
         ) from None

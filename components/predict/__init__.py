@@ -1,0 +1,1 @@
+"""Batch prediction: files of new records in, a file of answers in the records' order out; see docs/predict.md."""
