@@ -88,8 +88,9 @@ class TimeSplit(Params):
     @field_validator("eval_from", "test_from", mode="before")
     @classmethod
     def _unquoted_date(cls, value: Any) -> Any:
-        # YAML reads an unquoted 2024-01-01 as a date.
-        return value.isoformat() if isinstance(value, dt.date) else value
+        if isinstance(value, dt.date):  # as YAML reads 2024-01-01
+            raise ValueError(f'expected a date in quotes, for DVC reads no others: "{value.isoformat()}"')
+        return value
 
 
 class CalendarSplit(Shares):

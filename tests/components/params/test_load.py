@@ -169,11 +169,18 @@ def test_bad_params_name_the_key(repository: Path, old: str, new: str, expected:
     assert message(repository, old, new) == f"{FILE}: {expected}"
 
 
-def test_dates_need_no_quotes(repository: Path) -> None:
-    split = "{by: time, column: day, eval_from: 2024-01-01, test_from: 2024-07-01T12:00:00}"
+def test_dates_need_quotes(repository: Path) -> None:
+    split = '{by: time, column: day, eval_from: "2024-01-01", test_from: "2024-07-01T12:00:00"}'
     (repository / FILE).write_text(GOOD.replace("{train: 0.7, eval: 0.15, test: 0.15}", split))
     loaded = load_pipeline("taxi", repository).data.split
     assert (loaded.eval_from, loaded.test_from) == ("2024-01-01", "2024-07-01T12:00:00")
+    (repository / FILE).write_text(GOOD.replace("{train: 0.7, eval: 0.15, test: 0.15}", split.replace('"', "")))
+    with pytest.raises(ParamsError) as raised:
+        load_pipeline("taxi", repository)
+    assert str(raised.value).splitlines() == [
+        f'{FILE}: data.split.eval_from: expected a date in quotes, for DVC reads no others: "2024-01-01"',
+        f'{FILE}: data.split.test_from: expected a date in quotes, for DVC reads no others: "2024-07-01T12:00:00"',
+    ]
 
 
 def test_all_mistakes_come_at_once(repository: Path) -> None:
