@@ -88,6 +88,7 @@ def fn_args_of(penguins: Path) -> Callable[..., SimpleNamespace]:
             config = Job.load("penguins", penguins).recipe_config()
         for name, values in sections.items():
             config[name] = {**config[name], **values}
+        to.mkdir(parents=True, exist_ok=True)
         folder = penguins / "artifacts" / "penguins"
         (hyperparameters,) = (folder / "best_hyperparameters").iterdir()
         return SimpleNamespace(
