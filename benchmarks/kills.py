@@ -1,8 +1,9 @@
 """`python -m benchmarks.kills`: kills the stages tune and train -9 at ten random moments each, and tells how they went on.
 
-Each time the stage of a fresh copy of the pipeline penguins is killed once, at a moment drawn from the whole time that it
-takes undisturbed (start of the process and writing of the model included), and started again. It went on cleanly if the
-second process ends well with the same bytes as an undisturbed one, in the MLflow run of the first, with one point a step.
+A stage of the pipeline penguins is started, killed, started again, and so on, and then left to end. A moment is a random
+number of trials or epochs later, and a random time after that; where the number is 0, a random time after the process started.
+A kill was survived cleanly if the next process went on with the trial or epoch after the last one. The stage was, if it
+ends with the bytes of an undisturbed one, in the MLflow run that the first process began, with one point a step.
 """
 
 from __future__ import annotations
@@ -32,49 +33,41 @@ NAMED_BY_PROCESS = {"saved_model.pb", "fingerprint.pb"}
 SECTIONS = """\
 tune:
   algorithm: random
-  max_trials: 5
-  epochs: 6
+  max_trials: 30
+  epochs: 4
 
 train:
-  epochs: 60
+  epochs: 100
   batch_size: 16
-  early_stopping: {patience: 50}
+  early_stopping: {patience: 99}
 """
-"""So long that most moments fall into the work itself, not into imports."""
+"""So many steps that ten kills fall into them."""
+MAX_STEPS = {"tune": 2, "train": 8}
 
 
 def run(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yields what became of each kill: `stage`, `moment_s` of `whole_s`, `done` before it, `clean`, `problems`."""
+    """Yields what became of each kill: `stage`, `done` before it, `begun` after it, `clean`; and of the stage: `problems`."""
     base = _prepare(folder / "base")
     draw = random.Random(SEED)  # noqa: S311  moments, no secrets
     for stage, keys in OUTPUTS.items():
-        undisturbed = folder / f"{stage}-undisturbed"
-        shutil.copytree(base, undisturbed)
-        started = time.perf_counter()
+        undisturbed, killed = folder / f"{stage}-undisturbed", folder / f"{stage}-killed"
+        for root in (undisturbed, killed):
+            shutil.copytree(base, root)
         _command(stage, undisturbed).check_returncode()
-        whole_s = time.perf_counter() - started
+        done, run_id = 0, None
         for number in range(NUM_KILLS):
-            root = folder / f"{stage}-{number}"
-            told = None
-            while told is None:  # it ended before the moment came
-                shutil.rmtree(root, ignore_errors=True)
-                shutil.copytree(base, root)
-                moment_s = draw.uniform(0.0, whole_s)
-                told = _kill(stage, root, moment_s)
-            killed_runs = _runs(root)
-            again = _command(stage, root)
-            problems = list(_problems(stage, root, undisturbed, killed_runs, again))
-            done = re.findall(r"(?:epoch|trial) (\d+)/", told)
-            yield {
-                "stage": stage,
-                "moment_s": moment_s,
-                "whole_s": whole_s,
-                "done": int(done[-1]) if done else 0,
-                "clean": not problems,
-                "problems": problems,
-            }
-            if not problems:
-                shutil.rmtree(root)
+            steps = draw.randint(0, MAX_STEPS[stage])
+            told = _kill(stage, killed, steps, draw.uniform(0.0, 2.0 if steps else 20.0))
+            begun = _steps(told)
+            if number:
+                yield {"stage": stage, "done": done, "begun": begun[:1], "clean": not begun or begun[0] - done in {1, 2}}
+            done = begun[-1] if begun else done
+            runs = _runs(killed)
+            run_id = run_id or (runs[0].info.run_id if runs else None)
+        last = _command(stage, killed)
+        begun = _steps(last.stdout)
+        yield {"stage": stage, "done": done, "begun": begun[:1], "clean": not begun or begun[0] - done in {1, 2}}
+        yield {"stage": stage, "problems": list(_problems(stage, killed, undisturbed, run_id, last))}
         if stage == "tune":  # the best hyperparameters are what train takes
             for key in keys:
                 shutil.copytree(undisturbed / "artifacts" / NAME / key, base / "artifacts" / NAME / key)
@@ -106,19 +99,28 @@ def _command(stage: str, root: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=root, env=_environment(), capture_output=True, text=True, check=False)
 
 
-def _kill(stage: str, root: Path, moment_s: float) -> str | None:
-    """Starts the stage, kills it after `moment_s`; what it told. None if it had ended by then."""
-    log = root / "told.txt"
-    with log.open("w") as file:
-        command = [sys.executable, "-u", "-m", f"components.{stage}", NAME]
-        process = subprocess.Popen(command, cwd=root, env=_environment(), stdout=file, stderr=subprocess.DEVNULL)
-        try:
-            process.wait(moment_s)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-    told = log.read_text(encoding="utf-8")
-    return None if "done in " in told else told
+def _kill(stage: str, root: Path, steps: int, delay_s: float) -> str:
+    """Starts the stage, kills it `delay_s` after it told of the last of so many steps; what it told."""
+    command = [sys.executable, "-u", "-m", f"components.{stage}", NAME]
+    told = ""
+    with subprocess.Popen(
+        command, cwd=root, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None  # noqa: S101  for the type checker
+        while len(_steps(told)) < steps:
+            line = process.stdout.readline()
+            if not line:
+                raise RuntimeError(f"{stage} ended before it was killed: raise the number of its steps in SECTIONS:\n{told}")
+            told += line
+        time.sleep(delay_s)
+        process.send_signal(signal.SIGKILL)
+        told += process.stdout.read()
+    return told
+
+
+def _steps(told: str) -> list[int]:
+    """The trials or epochs that a stage told of as ended."""
+    return [int(number) for number in re.findall(r"(?:epoch|trial) (\d+)/", told)]
 
 
 def _runs(root: Path) -> list[Any]:
@@ -132,10 +134,10 @@ def _runs(root: Path) -> list[Any]:
 
 
 def _problems(
-    stage: str, root: Path, undisturbed: Path, killed_runs: list[Any], again: subprocess.CompletedProcess[str]
+    stage: str, root: Path, undisturbed: Path, run_id: str | None, last: subprocess.CompletedProcess[str]
 ) -> Iterator[str]:
-    if again.returncode != 0:
-        yield f"the second process ended with {again.returncode}: {again.stderr.strip()[-300:]}"
+    if last.returncode != 0:
+        yield f"the last process ended with {last.returncode}: {last.stderr.strip()[-300:]}"
         return
     expected, found = _files(stage, undisturbed), _files(stage, root)
     if different := sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name)):
@@ -145,8 +147,8 @@ def _problems(
     runs = _runs(root)
     if [run.info.status for run in runs] != ["FINISHED"]:
         yield f"runs: {', '.join(run.info.status for run in runs)}"
-    if killed_runs and killed_runs[0].info.run_id not in [run.info.run_id for run in runs]:
-        yield "another run"
+    if run_id not in [run.info.run_id for run in runs]:
+        yield "another run than the first process began"
     if _curves(runs, root) != _curves(_runs(undisturbed), undisturbed):
         yield "other curves, or two points of one step"
 
@@ -178,16 +180,19 @@ def _curves(runs: list[Any], root: Path) -> list[tuple[str, int, float]]:
 
 
 def main() -> int:
-    """Prints each kill and the sum; returns 1 if one was not clean, whose folder is then kept."""
+    """Prints each kill and each stage's end; returns 1 if one was not clean, and then keeps the folder."""
     folder = Path(tempfile.mkdtemp(prefix="tensorline-kills-"))
-    clean = dict.fromkeys(OUTPUTS, 0)
+    clean = True
     for result in run(folder):
-        clean[result["stage"]] += result["clean"]
-        moment = f"{result['stage']:<5} killed after {result['moment_s']:5.1f} of {result['whole_s']:5.1f} s"
-        told = "clean" if result["clean"] else "; ".join(result["problems"])
-        print(f"{moment}, {result['done']:3d} {'trials' if result['stage'] == 'tune' else 'epochs'} done: {told}", flush=True)
-    print(", ".join(f"{stage}: {number} of {NUM_KILLS} clean" for stage, number in clean.items()))
-    if min(clean.values()) == NUM_KILLS:
+        if "problems" in result:
+            clean &= not result["problems"]
+            told = "; ".join(result["problems"]) or f"killed {NUM_KILLS} times, ended as the undisturbed one, in one run"
+        else:
+            clean &= result["clean"]
+            went_on = f"went on with {result['begun'][0]}" if result["begun"] else "was killed before another ended"
+            told = f"{result['done']:3d} done, {went_on}{'' if result['clean'] else ': not clean'}"
+        print(f"{result['stage']:<5} {told}", flush=True)
+    if clean:
         shutil.rmtree(folder)
         return 0
     print(f"what is left lies in {folder}")
