@@ -56,7 +56,7 @@ def fit(
         callbacks: As for Keras; they hear of batches and epochs, and may set `model.stop_training`.
         class_weight: Class id → weight in the loss.
         checkpoints: Folder for a checkpoint of weights and optimizer after each epoch. If it holds one, training goes on
-            after its epoch.
+            after its epoch. (The stage train keeps more than that, whatever the loop: see `components.train.resume`.)
         _: Keras' shuffle and verbose, which datasets and callbacks see to here.
 
     Returns: Epochs and their metrics.
