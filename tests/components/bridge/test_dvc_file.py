@@ -25,6 +25,7 @@ def test_templates_are_filled_in() -> None:
             "recipes/contract.py",
             "recipes/label.py",
             "recipes/raw.py",
+            "recipes/regression.py",
             "recipes/tabular",
             "artifacts/mpg/examples",
             "artifacts/mpg/schema",
