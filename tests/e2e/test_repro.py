@@ -173,7 +173,7 @@ def test_a_dirty_tree_is_recorded_with_its_diff(second: Clone) -> None:
     assert "+# A change that nobody committed." in diff
 
 
-def test_a_killed_stage_leaves_no_half_result_and_no_running_run(second: Clone) -> None:
+def test_a_killed_stage_leaves_no_half_result_and_goes_on_in_its_run(second: Clone) -> None:
     command = [sys.executable, "-m", "components.train", "taxi"]
     process = subprocess.Popen(command, cwd=second.root, env=second.environment(), stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -188,7 +188,8 @@ def test_a_killed_stage_leaves_no_half_result_and_no_running_run(second: Clone) 
     running = mlflow.search_runs([experiment], "attributes.status = 'RUNNING'")
     assert len(running) == 1
     second.run(sys.executable, "-m", "components.train", "taxi")
-    assert mlflow.get_run(running[0].info.run_id).info.status == "KILLED"
+    goes_on = mlflow.get_run(running[0].info.run_id)
+    assert (goes_on.info.status, goes_on.data.tags["tensorline.resumed"]) == ("FINISHED", "1")
     assert mlflow.search_runs([experiment], "attributes.status = 'RUNNING'") == []
     assert second.artifact("model", "model.json").read_bytes() == model
     assert not second.artifact(".partial-train").exists()
