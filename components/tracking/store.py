@@ -76,6 +76,8 @@ class Store:
 
         variable = os.environ.get("MLFLOW_TRACKING_URI")
         previous = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+        if previous == variable:
+            previous = None  # comes from the variable alone: set as MLflow's own, it would outlive the variable
         mlflow.set_tracking_uri(self.uri)
         try:
             yield

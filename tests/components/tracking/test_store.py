@@ -158,7 +158,8 @@ def test_the_default_store_is_restored(store: Store, monkeypatch: pytest.MonkeyP
     with store.as_default():
         assert mlflow.get_tracking_uri() == store.uri
     assert (mlflow.get_tracking_uri(), os.environ["MLFLOW_TRACKING_URI"]) == ("https://mlflow.example.org",) * 2
-    mlflow.set_tracking_uri(None)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert not mlflow.is_tracking_uri_set()
 
 
 def test_mlflow_loads_no_pickle_and_sends_nothing() -> None:
