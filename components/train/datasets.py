@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ import tensorflow as tf
 
 from components.train.oversampling import oversampled
 
-CACHE_LIMIT_BYTES = 512 * 2**20
-"""Splits smaller than this on disk are kept in memory after the first epoch."""
+IN_MEMORY_LIMIT_BYTES = 512 * 2**20
+"""Splits smaller than this on disk are parsed once and kept in memory."""
+_PARSED_AT_ONCE = 8192
 
 
 def expand(patterns: Sequence[str]) -> list[str]:
@@ -32,6 +33,9 @@ def make_dataset(
 ) -> tf.data.Dataset:
     """Batches of (features, label), or of features alone.
 
+    A split that fits in memory is parsed once, and an epoch deals out rows of it; a larger one is read and parsed anew in
+    every epoch. The batches are the same.
+
     Args:
         files: TFRecord files of transformed tf.Examples, plain or gzip.
         spec: Parsing spec of the transformed features, the label among them.
@@ -47,26 +51,64 @@ def make_dataset(
     """
     compression = "GZIP" if files[0].endswith(".gz") else ""
     dataset = tf.data.TFRecordDataset(list(files), compression_type=compression, num_parallel_reads=min(len(files), 8))
-    if sum(Path(file).stat().st_size for file in files) <= CACHE_LIMIT_BYTES:
-        dataset = dataset.cache()
-    num_examples = int(dataset.reduce(np.int64(0), lambda count, _: count + 1))  # fills the cache, if there is one
+
+    columns: dict[str, Any] = {}
+    if sum(Path(file).stat().st_size for file in files) <= IN_MEMORY_LIMIT_BYTES and not _is_sparse(spec):
+        columns = _parsed(dataset, spec)
+    if columns:  # what is shuffled and drawn are then the numbers of rows
+        dataset = tf.data.Dataset.range(next(iter(columns.values())).shape[0])
+
+    def read(records: tf.Tensor, names: Iterable[str]) -> dict[str, Any]:
+        if columns:
+            return {name: tf.gather(columns[name], records) for name in names}
+        features: dict[str, Any] = tf.io.parse_example(records, {name: spec[name] for name in names})
+        return features
+
+    num_examples = int(dataset.reduce(np.int64(0), lambda count, _: count + 1))
     if class_weights is not None and shuffle_seed is not None and label is not None:
-        dataset, num_examples = oversampled(dataset, {label: spec[label]}, class_weights, shuffle_seed)
+        dataset, num_examples = oversampled(
+            dataset, lambda records: read(records, [label])[label], class_weights, shuffle_seed
+        )
     elif shuffle_seed is not None:
         dataset = dataset.shuffle(100_000, seed=shuffle_seed, reshuffle_each_iteration=True)
 
-    def parse(serialized: tf.Tensor) -> Any:
-        features = densify(tf.io.parse_example(serialized, dict(spec)))
+    def batch_of(records: tf.Tensor) -> Any:
+        features = densify(read(records, spec))
         return features if label is None else (features, features.pop(label))
 
-    batches = dataset.batch(batch_size).map(parse, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    batches = dataset.batch(batch_size).map(batch_of, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
     return batches.apply(tf.data.experimental.assert_cardinality(math.ceil(num_examples / batch_size)))
+
+
+def _parsed(examples: tf.data.Dataset, spec: Mapping[str, Any]) -> dict[str, tf.Tensor | tf.RaggedTensor]:
+    """All examples, parsed: feature → [examples, …]; those of any length as ragged tensors."""
+
+    def parse(records: tf.Tensor) -> dict[str, Any]:
+        features = tf.io.parse_example(records, dict(spec))
+        return {
+            name: tf.RaggedTensor.from_sparse(value) if isinstance(value, tf.SparseTensor) else value
+            for name, value in features.items()
+        }
+
+    with tf.device("CPU"):  # where tf.data runs
+        parts = list(examples.batch(_PARSED_AT_ONCE).map(parse, num_parallel_calls=tf.data.AUTOTUNE))
+        return {name: tf.concat([part[name] for part in parts], axis=0) for name in (parts[0] if parts else {})}
+
+
+def _is_sparse(spec: Mapping[str, Any]) -> bool:
+    """Whether features are more than values of a fixed or of any length."""
+    return not all(isinstance(kind, tf.io.FixedLenFeature | tf.io.VarLenFeature) for kind in spec.values())
 
 
 def densify(features: Mapping[str, Any]) -> dict[str, tf.Tensor]:
     """Features as the model takes them: those of any length [batch, None] are padded with 0 to the longest of the batch."""
     return {
-        name: tf.sparse.to_dense(value) if isinstance(value, tf.SparseTensor) else value for name, value in features.items()
+        name: tf.sparse.to_dense(value)
+        if isinstance(value, tf.SparseTensor)
+        else value.to_tensor()
+        if isinstance(value, tf.RaggedTensor)
+        else value
+        for name, value in features.items()
     }
 
 

@@ -13,8 +13,7 @@ frequent one. In the meantime those of the rare class come back many times, each
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -25,25 +24,23 @@ _BATCH_SIZE = 1024
 
 
 def oversampled(
-    records: tf.data.Dataset, label: Mapping[str, Any], weights: Mapping[int, float], seed: int
+    records: tf.data.Dataset, labels: Callable[[tf.Tensor], tf.Tensor], weights: Mapping[int, float], seed: int
 ) -> tuple[tf.data.Dataset, int]:
     """One epoch of records, drawn at random by their classes.
 
     Args:
-        records: Serialized tf.Examples, in an order that never changes.
-        label: Parsing spec of the label alone, a class id.
+        records: What stands for examples, in an order that never changes.
+        labels: Finds the class ids [batch, 1] of a batch of records.
         weights: Class id → how often each of its examples is drawn, in proportion. A class without examples is left out.
         seed: Of the draws and the orders, which are others each epoch, and the same for the same seed.
 
-    Returns: Serialized tf.Examples, and how many they are: an epoch, as the module has it.
+    Returns: Records, and how many they are: an epoch, as the module has it.
     """
-    (name,) = label
     least = min(weight for weight in weights.values() if weight)
 
     def of_class(each: int) -> tf.data.Dataset:
-        def matching(serialized: tf.Tensor) -> tf.Tensor:
-            ids = tf.reshape(tf.io.parse_example(serialized, dict(label))[name], [-1])
-            return tf.boolean_mask(serialized, tf.equal(ids, each))
+        def matching(batch: tf.Tensor) -> tf.Tensor:
+            return tf.boolean_mask(batch, tf.equal(tf.reshape(labels(batch), [-1]), each))
 
         chosen = records.batch(_BATCH_SIZE).map(matching).unbatch()
         # What comes back within the epoch is kept, or all records would be read to find the few again; what comes once is not.

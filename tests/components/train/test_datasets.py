@@ -84,3 +84,24 @@ def test_features_of_any_length_are_padded(tmp_path: Path) -> None:
         for features, label in make_dataset([str(file)], spec, "label", 2)
     ]
     assert batches == [([[5, 6, 7], [0, 0, 0]], [[3], [0]]), ([[8]], [[1]])]
+
+
+@pytest.mark.parametrize("weights", [None, {0: 1.0, 1: 2.5, 2: 0.5}])
+def test_what_does_not_fit_in_memory_gives_the_same_batches(
+    files: list[str], weights: dict[int, float] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tensorflow as tf
+
+    from components.train import datasets
+
+    spec = {"x": tf.io.VarLenFeature(tf.float32), "label": tf.io.FixedLenFeature([1], tf.int64)}
+    found = []
+    for limit in (datasets.IN_MEMORY_LIMIT_BYTES, 0):
+        monkeypatch.setattr(datasets, "IN_MEMORY_LIMIT_BYTES", limit)
+        dataset = datasets.make_dataset(files, spec, "label", 32, shuffle_seed=7, class_weights=weights)
+        found.append(
+            [[(features["x"].numpy().tolist(), label.numpy().tolist()) for features, label in dataset] for _epoch in range(2)]
+        )
+    in_memory, streamed = found
+    assert in_memory == streamed
+    assert in_memory[0] != in_memory[1]
