@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 RESUMABLE = ("tune", "train")
 """Stages that go on where they were killed, in the same MLflow run."""
+_MAX_STEPS_SHOWN = 50  # of hundreds of trees some lines tell as much; the run has the whole curve
 
 _KEY = re.compile(r"^(?=(?:recipe|data|validate|transform|model|tune|train|evaluate|register)[.:] ?\S)", re.MULTILINE)
 
@@ -237,6 +238,8 @@ def _replace(made: Path, final: Path) -> None:
 
 def _show_progress(job: Job, stage: str) -> progress.Listener:
     def show(metrics: Mapping[str, float], step: int, num_steps: int) -> None:
+        if step % max(1, num_steps // _MAX_STEPS_SHOWN) and step not in {1, num_steps}:
+            return
         shown = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if name != "learning_rate")
         unit = "trial" if stage == "tune" else "epoch"
         _say(job.name, stage, f"{unit} {step}/{num_steps}  {shown}")
