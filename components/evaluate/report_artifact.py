@@ -9,6 +9,6 @@ GATE_FILE = "gate.html"
 
 
 class Report(types.Artifact):
-    """A folder of metrics.json, verdict.json, report.html, gate.html, predictions.parquet, tables (*.csv) and pictures (*.png)."""
+    """A folder: metrics.json, verdict.json, report.html, gate.html, predictions.parquet, tables (*.csv), pictures (*.png)."""
 
     TYPE_NAME = "ModelReport"
