@@ -68,7 +68,7 @@ def check_champion(
     """
     if champion is None:
         return Check("champion", passed=True, reason="no incumbent", judged=False)
-    if champion.digest and champion.digest == digest:
+    if champion.problem is None and champion.digest == digest:
         return Check("champion", passed=True, reason="it is the champion itself", judged=False)
     if champion.problem is not None or champion.difference is None or champion.value is None or value is None:
         reason = f"can't be compared with the champion: {champion.problem}"
