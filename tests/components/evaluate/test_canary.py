@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,8 +26,11 @@ from components.evaluate.canary import (
     pick_requests,
 )
 from components.evaluate.checks import Item
+from components.evaluate.incumbent import shown_size_mb, size_bytes
 from components.evaluate.model_info import read_model_info
-from components.params.models import CanaryParams
+from components.evaluate.outcome import gate_lines
+from components.evaluate.report_component import ModelReport
+from components.params.models import CanaryParams, EvaluateParams
 from components.tfrecord import count_split
 
 PARAMS = CanaryParams(num_requests=4)
@@ -126,6 +132,49 @@ def test_the_stage_asked_and_noted_what_differs_from_time_to_time(asked: SimpleN
     assert measured["max_difference"] < 1e-5
     assert measured["latency_ms"] > 0.01
     assert measured["champion_latency_ms"] is None
+
+
+@pytest.mark.slow
+def test_a_tie_goes_to_the_smaller_model(asked: SimpleNamespace, run_component: Callable[..., Any], tmp_path: Path) -> None:
+    folder = asked.folder
+    shutil.copytree(folder / "model", tmp_path / "champion")
+    description = json.loads((folder / "model" / "model.json").read_text())
+    (tmp_path / "champion" / "model.json").write_text(json.dumps({**description, "digest": "c" * 64}))
+    (tmp_path / "champion" / "Format-Serving" / "assets" / "ballast").write_bytes(bytes(9_000_000))
+    inputs = {key: folder / key for key in ("examples", "model", "schema", "evaluation", "blessing", "anomalies")}
+    # The two differ in nothing but their size; in time they are equal but for the machine's other work.
+    params = EvaluateParams(on_tie="promote_if_cheaper", cheaper_by=0.9, max_latency_ms=0.0001, max_size_mb=0.01)
+    made = run_component(
+        ModelReport,
+        tmp_path,
+        {**inputs, "baseline_model": tmp_path / "champion"},
+        params=params,
+        seed=7,
+        model_name="penguins",
+        asks_canary=True,
+    )
+    verdict = json.loads((made["report"] / "verdict.json").read_text())
+    checks = {each["name"]: each for each in verdict["checks"]}
+    size = shown_size_mb(size_bytes(folder / "model"))
+    assert [name for name, check in checks.items() if not check["passed"]] == ["size", "latency"]
+    assert f"it has {size:g} MB and the champion {9 + size:g}, and it answers as fast" in checks["champion"]["reason"]
+    assert verdict["reason"] == (
+        f"the SavedModel has {size:g} MB, more than the 0.01 MB of evaluate.max_size_mb; a request of one row takes longer than "
+        "the 0.0001 ms of evaluate.max_latency_ms (median)"
+    )
+    measured = json.loads((made["canary"] / "canary.json").read_text())
+    assert measured["champion_latency_ms"] > 0.01
+    lines = gate_lines(verdict, measured)
+    assert lines == [
+        f"served: {size:g} MB, {measured['latency_ms']:.3g} ms a row",
+        "refuse: 2 of 8 checks failed",
+        f"size: {checks['size']['reason']}",
+        f"latency: {checks['latency']['reason']}",
+    ]
+    page = (made["report"] / "gate.html").read_text(encoding="utf-8")
+    assert "Failed: size, latency." in page
+    assert page.count('<tr class="check">') == 8
+    assert not re.search(r"(src|href)=|url\(|@import", page)
 
 
 @pytest.mark.slow
