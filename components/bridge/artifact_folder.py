@@ -34,6 +34,7 @@ ARTIFACT_TYPES = {
     "model_run": f"{_STANDARD}:ModelRun",
     "evaluation": f"{_STANDARD}:ModelEvaluation",
     "blessing": f"{_STANDARD}:ModelBlessing",
+    "canary": "components.evaluate.canary_artifact:CanaryReport",
     "report": "components.evaluate.report_artifact:Report",
     "registration": "components.register.registration:Registration",
     "baseline_model": f"{_STANDARD}:Model",

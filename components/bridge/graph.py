@@ -117,6 +117,7 @@ def _evaluate(job: Job, channels: Channels) -> list[BaseComponent]:
         schema=channels["schema"],
         evaluation=evaluator.outputs["evaluation"],
         blessing=evaluator.outputs["blessing"],
+        anomalies=channels["anomalies"],
         baseline_model=channels.get("baseline_model"),
         params=job.params.evaluate,
         seed=job.shared.seed,
@@ -156,7 +157,7 @@ INPUTS: dict[str, tuple[str, ...]] = {
     "transform": ("examples", "schema"),
     "tune": ("transformed_examples", "transform_graph", "schema"),
     "train": ("transformed_examples", "transform_graph", "schema", "best_hyperparameters"),
-    "evaluate": ("examples", "model", "schema"),
+    "evaluate": ("examples", "model", "schema", "anomalies"),
     "register": ("model", "report", "examples"),
 }
 """Stage → the artifacts of earlier stages that it reads."""

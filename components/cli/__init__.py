@@ -19,11 +19,12 @@ from components.errors import TensorlineError, UserError
 COMMANDS = {
     "compare": "Prints the metrics of several pipelines side by side.",
     "doctor": "Checks the machine and the repository, and names the fix for each failure.",
-    "history": "Shows which version was champion, from when to when.",
+    "history": "Shows which version was champion, from when to when, by whom and why.",
     "ingest-check": "Tells what raw data hold, before any pipeline exists, and what would be rejected.",
     "new": "Proposes a pipeline for data of your own, with the reasons, and writes it.",
     "params": "Prints a pipeline's parameters, defaults filled in.",
     "predict": "Predicts new records with the champion, or another version.",
+    "promote": "Makes a version champion because you say so, whatever the gate said.",
     "rollback": "Makes the champion before this one champion again.",
     "schema": "Shows the schema of a pipeline's data; --accept adopts it as the reviewed one.",
     "summary": "Prints a table of the pipelines and their models.",

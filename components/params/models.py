@@ -542,17 +542,83 @@ class Costs(Params):
     false_negative: Annotated[float, Field(gt=0.0)] = 1.0
 
 
+class SliceThresholds(Params):
+    """Thresholds on slices of the test split."""
+
+    columns: Annotated[list[Name], Field(min_length=1)] = Field(description="One of evaluate.slices.")
+    values: list[str] | None = Field(
+        default=None,
+        description="Of the columns, in their order, as the report shows them; none: every slice by these columns.",
+    )
+    thresholds: Annotated[dict[Name, Threshold], Field(min_length=1)]
+    min_examples: Annotated[int, Field(ge=1)] = Field(
+        default=30, description="A slice of fewer test examples (of a ranking: groups) is told, and not judged."
+    )
+
+    @field_validator("values")
+    @classmethod
+    def _as_many_as_columns(cls, value: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        columns = info.data.get("columns")
+        if value is not None and columns is not None and len(value) != len(columns):
+            raise ValueError(f"expected a value for each of {columns}, got {value}")
+        return value
+
+
+class CanaryParams(Params):
+    """The exported model answers some test examples in a fresh process, as the evaluation did."""
+
+    num_requests: Annotated[int, Field(ge=1, le=256)] = 16
+    tolerance: Annotated[float, Field(gt=0.0)] = Field(
+        default=1e-4, description="Of |answered - evaluated| / (1 + |evaluated|); more for models of mixed precision."
+    )
+
+
 class EvaluateParams(Params):
-    """How the model is judged on the test split."""
+    """How the model is judged on the test split, and what the gate asks of it."""
 
     slices: list[list[Name]] = Field(default=[], description="Lists of raw columns; one slice a combination of values.")
     thresholds: dict[Name, Threshold] = Field(default={}, description="Of metrics, for the model to be promoted.")
+    slice_thresholds: list[SliceThresholds] = Field(
+        default=[], description="Likewise on slices: {columns: [payment_type], thresholds: {auc: {min: 0.7}}}."
+    )
     costs: Costs | None = Field(
         default=None, description="Of two classes: chooses on eval the score from which on an example is called positive."
     )
-    beat_champion_by: float = Field(default=0.0, description="Of the key metric, in its own units.")
+    beat_champion_by: float = Field(
+        default=0.0, description="Of the key metric, in its own units: the interval of the improvement must lie above."
+    )
+    on_tie: Literal["refuse", "promote", "promote_if_cheaper"] = Field(
+        default="refuse", description="When that interval holds 0, so that nobody can tell which of the two is better."
+    )
+    cheaper_by: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
+        default=0.1, description="Share by which a cheaper model is smaller or faster, and may at most be larger or slower."
+    )
+    on_anomaly: Literal["refuse", "allow"] = Field(
+        default="refuse", description="When the data broke their schema, and validate.on_anomaly: warn went on."
+    )
+    max_size_mb: Annotated[float, Field(gt=0.0)] | None = Field(default=None, description="Of the SavedModel, in 10^6 bytes.")
+    max_latency_ms: Annotated[float, Field(gt=0.0)] | None = Field(
+        default=None, description="Median of single-row requests to serve_raw, in a fresh process of this machine."
+    )
+    canary: CanaryParams | None = Field(default=CanaryParams(), description="None: no fresh process, and no latency.")
     num_resamples: Annotated[int, Field(ge=100, le=100_000)] = Field(default=1000, description="Bootstrap resamples.")
     confidence: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
+
+    @model_validator(mode="after")
+    def _agrees(self) -> EvaluateParams:
+        for index, each in enumerate(self.slice_thresholds):
+            if each.columns not in self.slices:
+                raise ValueError(
+                    f"slice_thresholds.{index}.columns: {each.columns} is none of evaluate.slices, {self.slices}; add it"
+                )
+        if self.canary is None:
+            if self.max_latency_ms is not None:
+                raise ValueError("max_latency_ms: latency is measured in the canary's process; remove canary: null")
+            if self.on_tie == "promote_if_cheaper":
+                raise ValueError(
+                    "on_tie: promote_if_cheaper: latency is measured in the canary's process; remove canary: null"
+                )
+        return self
 
 
 class RegisterParams(Params):

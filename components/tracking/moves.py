@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 ROLLED_BACK = "tensorline.rolled_back"
+OVERRIDDEN = "tensorline.overridden"
+MoveKind = Literal["promote", "rollback", "override", "found"]
+"""What moved the champion: the gate, a rollback, a person over the gate, or something that is not Tensorline."""
 _MOVE_PREFIX = "tensorline.move."
 
 
@@ -33,14 +36,15 @@ class Move:
     Attributes:
         at: UTC, ISO 8601.
         by: user@host.
-        kind: `found` records that the alias was moved by other means than Tensorline's, or that a move was interrupted.
+        kind: `promote` is the gate's, `override` a person's; `found` records that the alias was moved by other means than
+            Tensorline's, or that a move was interrupted.
         from_version, to_version: None where there was no champion.
         why: In words.
     """
 
     at: str
     by: str
-    kind: Literal["promote", "rollback", "found"]
+    kind: MoveKind
     from_version: str | None
     to_version: str | None
     why: str
@@ -82,7 +86,32 @@ def rollback(store: Store, model_name: str, why: str, to: str | None = None) -> 
     return move
 
 
-def move_champion(store: Store, model_name: str, kind: Literal["promote", "rollback"], to: str, why: str) -> Move:
+def promote(store: Store, model_name: str, version: str, why: str) -> Move:
+    """Makes a version the champion because a person says so, whatever the gate said; returns the move.
+
+    The version's own verdict stays as it is, and a tag tells who has overridden it, when and why.
+
+    Raises: UserError if there is no such model or version, it is the champion already, or no reason is given.
+    """
+    if not why.strip():
+        raise UserError("--why: expected why this version is to be the champion, got nothing. It is recorded in the history.")
+    with store.lock():
+        registered_model(store, model_name)
+        current = champion_version(store, model_name)
+        versions = {str(each.version) for each in versions_of(store, model_name)}
+        if version not in versions or (current is not None and str(current.version) == version):
+            problem = "does not exist" if version not in versions else "is the champion already"
+            raise UserError(
+                f"model '{model_name}': version {version} {problem}. Expected another of: "
+                f"{', '.join(sorted(versions, key=int)) or 'none is registered'}."
+            )
+        move = move_champion(store, model_name, "override", version, why)
+        store.client.set_model_version_tag(model_name, version, OVERRIDDEN, f"{move.at} by {move.by}: {move.why}")
+        store.client.delete_model_version_tag(model_name, version, ROLLED_BACK)
+    return move
+
+
+def move_champion(store: Store, model_name: str, kind: Literal["promote", "rollback", "override"], to: str, why: str) -> Move:
     """Moves the alias and records it; the caller holds `store.lock()`."""
     model = registered_model(store, model_name)
     current = model.aliases.get(CHAMPION)
@@ -143,7 +172,7 @@ def _moves(model: RegisteredModel) -> list[Move]:
 def _record(
     store: Store,
     model_name: str,
-    kind: Literal["promote", "rollback", "found"],
+    kind: MoveKind,
     versions: tuple[str | None, str | None],
     why: str,
 ) -> Move:

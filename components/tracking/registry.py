@@ -7,12 +7,13 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from components.errors import UserError
 from components.tracking.flatten import cut
-from components.tracking.moves import ROLLED_BACK, champion_version, move_champion, registered_model, versions_of
+from components.tracking.moves import OVERRIDDEN, ROLLED_BACK, champion_version, move_champion, registered_model, versions_of
 from components.tracking.packaging import ARTIFACT, pack
 from components.tracking.provenance import git_state
 from components.tracking.redaction import redact
@@ -32,6 +33,7 @@ _VERDICT = "tensorline.verdict"
 _REASON = "tensorline.reason"
 _METRICS = "tensorline.metrics"
 _THRESHOLD = "tensorline.decision_threshold"
+_FAILED_CHECKS = "tensorline.failed_checks"
 _MAX_TAG_CHARS = 100_000
 _MODEL_URI = "models:/"
 
@@ -51,6 +53,7 @@ class Candidate:
         compared_with: Digest of the champion that the gate compared it with; None if there was none.
         train_run_id: The MLflow run that trained it; '' if there is none.
         example: A few rows of raw columns.
+        failed_checks: Of the gate, by name.
     """
 
     model_name: str
@@ -63,6 +66,7 @@ class Candidate:
     compared_with: str | None
     train_run_id: str
     example: pd.DataFrame | None = None
+    failed_checks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,6 +146,43 @@ def model_version(store: Store, model_name: str, number: str, download_to: Path)
     return _found(store, versions[number], "", download_to, "Take another version: tensorline history lists them")
 
 
+@dataclass(frozen=True)
+class Judged:
+    """A version and what became of it.
+
+    Attributes:
+        version: Its number.
+        at: When it was registered, UTC, ISO 8601.
+        verdict: See `Verdict`; `unknown` if it was not the register stage that made it.
+        reason: Why, or why not.
+        failed_checks: Of the gate, by name.
+        overridden: When, by whom and why a person made it the champion; None if nobody did.
+    """
+
+    version: str
+    at: str
+    verdict: str
+    reason: str
+    failed_checks: list[str]
+    overridden: str | None
+
+
+def judged_versions(store: Store, model_name: str) -> list[Judged]:
+    """Every version, oldest first. Raises: UserError if there is no such model."""
+    registered_model(store, model_name)
+    return [
+        Judged(
+            version=str(each.version),
+            at=datetime.fromtimestamp(each.creation_timestamp / 1000, timezone.utc).isoformat(timespec="seconds"),
+            verdict=each.tags.get(_VERDICT, "unknown"),
+            reason=each.tags.get(_REASON, ""),
+            failed_checks=list(filter(None, each.tags.get(_FAILED_CHECKS, "").split(", "))),
+            overridden=each.tags.get(OVERRIDDEN),
+        )
+        for each in sorted(versions_of(store, model_name), key=lambda each: int(each.version))
+    ]
+
+
 def _found(store: Store, version: ModelVersion, called: str, download_to: Path, fix: str) -> Champion:
     folder = _folder(store, version, download_to, called)
     if DIGEST not in version.tags or not (folder / "model.json").is_file():
@@ -193,6 +234,7 @@ def register_candidate(store: Store, candidate: Candidate) -> Registration:
                 if version.tags.get(key) != value:
                     client.set_model_version_tag(candidate.model_name, version.version, key, value)
         _note_threshold(store, candidate, version)
+        _note_checks(store, candidate, version)
         client.update_model_version(candidate.model_name, version.version, f"{verdict}: {redact(reason)}")
         moved = verdict != "refused"
         if moved:
@@ -223,6 +265,15 @@ def _note_threshold(store: Store, candidate: Candidate, version: ModelVersion) -
         store.client.set_model_version_tag(candidate.model_name, version.version, _THRESHOLD, f"{threshold:.9g}")
     elif _THRESHOLD in version.tags:
         store.client.delete_model_version_tag(candidate.model_name, version.version, _THRESHOLD)
+
+
+def _note_checks(store: Store, candidate: Candidate, version: ModelVersion) -> None:
+    """Which checks the last evaluation failed, to be searched by."""
+    if candidate.failed_checks:
+        failed = ", ".join(candidate.failed_checks)
+        store.client.set_model_version_tag(candidate.model_name, version.version, _FAILED_CHECKS, failed)
+    elif _FAILED_CHECKS in version.tags:
+        store.client.delete_model_version_tag(candidate.model_name, version.version, _FAILED_CHECKS)
 
 
 def _check_compared(candidate: Candidate, current: ModelVersion | None) -> None:

@@ -106,6 +106,39 @@ BAD_PARAMS = [
         "evaluate.costs.false_negativ: unknown key. Did you mean 'false_negative'? Known: false_negative, false_positive.",
     ),
     (
+        "evaluate: {slices: [[payment_type]]}",
+        "evaluate: {slices: [[payment_type]], slice_thresholds: [{columns: [company], thresholds: {auc: {min: 0.5}}}]}",
+        "evaluate: slice_thresholds.0.columns: ['company'] is none of evaluate.slices, [['payment_type']]; add it",
+    ),
+    (
+        "evaluate: {slices: [[payment_type]]}",
+        "evaluate: {slices: [[payment_type]], slice_thresholds: [{columns: [payment_type], values: [a, b], thresholds: "
+        "{auc: {min: 0.5}}}]}",
+        "evaluate.slice_thresholds.0.values: expected a value for each of ['payment_type'], got ['a', 'b']",
+    ),
+    (
+        "evaluate: {slices: [[payment_type]]}",
+        "evaluate: {slice_thresholds: [{columns: [payment_type], treshold: {}, thresholds: {auc: {min: 0.5}}}]}",
+        "evaluate.slice_thresholds.0.treshold: unknown key. Did you mean 'thresholds'? Known: columns, min_examples, "
+        "thresholds, values.",
+    ),
+    (
+        "evaluate: {slices: [[payment_type]]}",
+        "evaluate: {on_tie: promote_if_better}",
+        "evaluate.on_tie: expected 'refuse', 'promote' or 'promote_if_cheaper', got 'promote_if_better'. Did you mean "
+        "'promote_if_cheaper'?",
+    ),
+    (
+        "evaluate: {slices: [[payment_type]]}",
+        "evaluate: {canary: null, max_latency_ms: 5}",
+        "evaluate: max_latency_ms: latency is measured in the canary's process; remove canary: null",
+    ),
+    (
+        "evaluate: {slices: [[payment_type]]}",
+        "evaluate: {canary: null, on_tie: promote_if_cheaper}",
+        "evaluate: on_tie: promote_if_cheaper: latency is measured in the canary's process; remove canary: null",
+    ),
+    (
         "epochs: 10",
         "workers: 2",
         "train.workers: only the strategy multi_worker has it, and train.strategy is default; remove the key",
