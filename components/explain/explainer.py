@@ -84,7 +84,7 @@ class Explainer:
     def explain(self, examples: pa.Array) -> dict[str, pa.Array]:
         """The columns of `schema`, [examples].
 
-        * `explained`: the class, or else `prediction`, that the rest is about: of two classes the second, of more the answered.
+        * `explained`: the class, or else `prediction`, that the rest is about: of two classes the second, else that answered.
         * `explained_value`: of classes the logarithm of the odds, else the prediction (of forecasts their mean).
         * `explained_baseline`: the same of the baseline; with the attributions and `explained_gap` it adds up to the value.
         * `attribution_COLUMN`: a number; of windows one a row; of texts the words with theirs; of images an overlay, as PNG.
@@ -118,7 +118,9 @@ class Explainer:
             pictures = zip(shown["picture"], values, strict=True)
             return pa.array([overlay(picture, each) for picture, each in pictures], pa.binary())
         if self.how.form == "text":
-            return pa.array([self._words(*row) for row in zip(shown["words"], shown["tokens"], values, strict=True)], pa.list_(_WORD))
+            return pa.array(
+                [self._words(*row) for row in zip(shown["words"], shown["tokens"], values, strict=True)], pa.list_(_WORD)
+            )
         if self.how.form == "window":
             flat = pa.array(np.ascontiguousarray(values, np.float32).reshape(-1))
             return pa.ListArray.from_arrays(pa.array(np.arange(len(values) + 1, dtype=np.int32) * values.shape[1]), flat)

@@ -37,7 +37,7 @@ class Forest:
         Args:
             seen: Column → float32 [N], NaN where missing, or bytes [N], empty where missing.
 
-        Returns: Float64 [N, columns, outputs], in the order of `seen` and of the model's classes, and the bias, float64 [outputs].
+        Returns: Float64 [N, columns, outputs], in the order of `seen` and of the model's classes; the bias, float64 [outputs].
         """
         found, bias = self._model.predict_shap(dict(seen))
         number = len(next(iter(seen.values())))

@@ -9,7 +9,7 @@ NUM_POINTS = (16, 64, 256)
 TOLERANCE = 0.01
 """Of the answer's distance from that of the baseline: how much may be missing from what the columns get."""
 _OF_ALL = 0.1
-"""Where contributions cancel out, the distance says little: at least this part of all of them, whatever their signs, counts."""
+"""Where contributions cancel out, the distance says little: at least this part of them all, whatever their signs, counts."""
 
 
 def gauss_legendre(num_points: int) -> tuple[np.ndarray, np.ndarray]:

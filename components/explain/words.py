@@ -19,7 +19,8 @@ def by_word(words: Sequence[str], tokens: Sequence[str], values: np.ndarray, joi
         words: Of one text.
         tokens: One a word, in their order, then n-grams and subwords; or, with `joined` None, pieces of the words, in order.
         values: Attributions of the tokens, [tokens].
-        joined: What joins the words of an n-gram; None where tokens are pieces, those that go on with a word beginning with ##.
+        joined: What joins the words of an n-gram; None where tokens are pieces, of which those that go on with a word begin
+            with ##.
 
     Returns: Float64 [words].
     """

@@ -3,8 +3,8 @@
 Of networks by integrated gradients (Sundararajan, Taly & Yan 2017, arXiv:1703.01365; the tutorial "Integrated gradients"): the
 gradient of the answer, averaged on the straight way from a baseline to the example, times how far the example is from it. What
 the columns get adds up to the answer less that of the baseline, as far as the sum over points comes to the integral.
-The caller says at which points, so that one who wants to be nearer takes more. Of forests the signature gives what the trees see,
-and whoever explains takes YDF's SHAP values of it.
+The caller says at which points, so that one who wants to be nearer takes more. Of forests the signature gives what the trees
+see, and whoever explains takes YDF's SHAP values of it.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ def explanation(
         return _of_trees(parse, transform, told)
     try:
         return _of_network(parse, transform, model, told, examples)
-    except (LookupError, _Unmoved) as error:  # an operation of a SavedModel within the model may have no gradient
+    except (LookupError, _UnmovedError) as error:  # an operation of a SavedModel within the model may have no gradient
         return {"method": None, "why": f"the network can't be differentiated: {error}."}, None
 
 
-class _Unmoved(ValueError):
+class _UnmovedError(ValueError):
     """No gradient reaches what the network sees."""
 
 
@@ -143,7 +143,7 @@ class _IntegratedGradients:
                 height = value(seen)
             slopes = tape.gradient(height, seen)
             if all(slope is None for slope in slopes.values()):
-                raise _Unmoved("nothing that it sees moves its answer")
+                raise _UnmovedError("nothing that it sees moves its answer")
             moved = (0.0 if slopes[name] is None else tf.cast(slopes[name], tf.float32) for name in ways)
             return (index + 1, *(total + weights[index] * slope for total, slope in zip(sums, moved, strict=True)))
 

@@ -60,7 +60,7 @@ class ImageClassifier(Classifier):
         return outputs
 
     def explain(self, model: keras.Model) -> Gradients:
-        """From a black image, as the tutorial "Integrated gradients" has it; where images are standardised, from a grey one."""
+        """From a black image, as the tutorial "Integrated gradients" has it; from a grey one where images are standardised."""
         normalise = self._transform.normalise
         low, high = _RANGES[normalise] if normalise != "standardise" else (-3.0, 3.0)
 
