@@ -45,13 +45,13 @@ def read_how(folder: Path) -> How:
         UserError: If its answers can't be explained.
         TensorlineError: If model.json says something else than the train stage writes.
     """
+    path = folder / MODEL_FILE
     try:
-        told = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8")).get("explain")
+        told = json.loads(path.read_text(encoding="utf-8")).get("explain")
         how = None if told is None else How.model_validate(told)
-    except (OSError, ValueError, ValidationError) as error:
-        raise TensorlineError(
-            f"{folder / MODEL_FILE}: explain: {error}. Expected what the train stage writes: rerun train."
-        ) from None
+    except ValidationError as error:
+        problem = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise TensorlineError(f"{path}: explain: {problem}. Expected what the train stage writes: rerun train.") from None
     if how is None:
         raise UserError(
             "--explain: the model was trained before models could explain themselves. Train and register it again, or leave "

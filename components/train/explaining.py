@@ -47,7 +47,7 @@ def explanation(
     try:
         return _of_network(parse, transform, model, told, examples)
     except (LookupError, _UnmovedError) as error:  # an operation of a SavedModel within the model may have no gradient
-        return {"method": None, "why": f"the network can't be differentiated: {error}."}, None
+        return {"method": None, "why": f"the network can't be differentiated: {str(error).splitlines()[0]}."}, None
 
 
 class _UnmovedError(ValueError):
@@ -76,7 +76,7 @@ def _of_network(
     points = tf.TensorSpec([None], tf.float32, name="points")
     weights = tf.TensorSpec([None], tf.float32, name="weights")
 
-    @tf.function(input_signature=[_EXAMPLES, points, weights])
+    @tf.function(input_signature=[_EXAMPLES, points, weights], autograph=False)  # which would disguise the errors
     def explain_examples(examples: tf.Tensor, points: tf.Tensor, weights: tf.Tensor) -> dict[str, tf.Tensor]:
         raw = parse(examples)
         features = transform(raw)

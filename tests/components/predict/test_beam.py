@@ -72,13 +72,12 @@ def test_no_time_series(birds: SimpleNamespace) -> None:
         Path(name).write_text("date,bill_length_mm\n2012-01-01,1.0\n")
     columns = ["bill_length_mm"]
     windows = {"time": ["date"], "step": "1d", "inputs": columns, "targets": columns, "input_width": 1}
-    split = {"by": "calendar", "period": "month", "train": 0.7, "eval": 0.15, "test": 0.15}
+    data = {"path": "old.csv", "label": "ahead", "windows": windows, "split": {"by": "calendar"}}
+    params = DataParams.model_validate(data)
+    on_beam = OnBeam(partial(new_pipeline, birds.job.shared.beam), birds.folder, Path())
     with pytest.raises(UserError) as raised:
-        predict_windows = {"label": "ahead", "windows": windows, "split": split}
-        params = DataParams.model_validate({"path": "old.csv", **predict_windows})
-        on_beam = OnBeam(partial(new_pipeline, birds.job.shared.beam), birds.folder, Path())
         predict(params, None, birds.model, Name("penguins", "1"), "?.csv", Path("out.csv"), on_beam=on_beam)
     assert str(raised.value) == (
-        "--beam: a window's rows may begin in one block and end in the next, so a time series is read from its beginning to its "
-        "end. Leave --beam out."
+        "--beam: a window's rows may begin in one block and end in the next, so a time series is read from its beginning to "
+        "its end. Leave --beam out."
     )
