@@ -142,9 +142,11 @@ class Explainer:
                 break
             nearer = self._at(serialized[rows], num_points)
             for name, values in nearer.columns.items():
-                # The longest of fewer texts may be shorter.
-                found.columns[name][rows] = 0.0
-                found.columns[name][(rows, *(slice(size) for size in values.shape[1:]))] = values
+                old = found.columns[name]
+                if self.how.form == "text":  # the longest of fewer texts may be shorter
+                    old[rows] = np.pad(values, [(0, 0), (0, old.shape[1] - values.shape[1])])
+                else:
+                    old[rows] = values
         return found
 
     def _at(self, serialized: np.ndarray, num_points: int) -> _Explained:

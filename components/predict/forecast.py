@@ -69,10 +69,10 @@ class Cutter:
         ends = np.flatnonzero(whole & (length >= width) & (places >= num_old))
         rows = ends[:, np.newaxis] + np.arange(1 - width, 1)
         features = {name: _lists(joined.values[rows, index]) for index, name in enumerate(params.inputs)}
-        seconds = joined.times.astype("datetime64[s]")
-        features[WINDOW_TIME] = _lists(seconds[rows].astype(np.int64))
+        seconds = joined.times.astype("datetime64[s]").astype(np.int64)
+        features[WINDOW_TIME] = _lists(seconds[rows])
         steps = (params.shift or params.label_width) - params.label_width + 1
-        first = seconds[ends] + np.timedelta64(steps * params.step_s, "s")
+        first = (seconds[ends] + steps * params.step_s).astype("datetime64[s]")
         self._rest = Series(*(each[max(len(joined) - width + 1, 0) :] for each in vars(joined).values()))
         return _Windows(features, ends - num_old, pa.array(np.datetime_as_string(first).tolist(), pa.string()))
 

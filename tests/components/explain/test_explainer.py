@@ -80,5 +80,5 @@ def test_a_model_of_before(explained: SimpleNamespace, tmp_path: Path) -> None:
     told = json.loads((folder / "model.json").read_text())
     del told["explain"]
     (folder / "model.json").write_text(json.dumps(told))
-    with pytest.raises(UserError, match="^--explain: the model was trained before models could explain themselves"):
+    with pytest.raises(UserError, match=r"^--explain: the model was trained before models could explain themselves"):
         Explainer(folder, explained.model._loaded, explained.model.info)

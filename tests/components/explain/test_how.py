@@ -37,6 +37,6 @@ def test_something_else(tmp_path: Path) -> None:
     with pytest.raises(TensorlineError) as raised:
         read_how(tmp_path)
     assert str(raised.value) == (
-        f"{tmp_path / 'model.json'}: explain: method: Input should be 'integrated_gradients' or 'shap'. Expected what the train "
-        "stage writes: rerun train."
+        f"{tmp_path / 'model.json'}: explain: method: Input should be 'integrated_gradients' or 'shap'. Expected what the "
+        "train stage writes: rerun train."
     )

@@ -56,8 +56,8 @@ def test_a_lost_block_and_a_lost_file(tmp_path: Path) -> None:
     with pytest.raises(AccountingError) as raised:
         module._read(tmp_path, 0, source)
     assert str(raised.value) == (
-        f"predict: the runner answered nothing of {source.path}. Expected every file's answers in {tmp_path}, which all of its "
-        "workers must see. Run it again, or without --beam."
+        f"predict: the runner answered nothing of {source.path}. Expected every file's answers in {tmp_path}, which all of "
+        "its workers must see. Run it again, or without --beam."
     )
     (tmp_path / "000000.json").write_text('{"num_blocks": 2, "malformed": []}')
     with pytest.raises(AccountingError) as raised:

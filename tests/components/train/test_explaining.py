@@ -141,7 +141,7 @@ def test_a_network_without_a_gradient_says_so() -> None:
     import tensorflow as tf
 
     inputs = keras.Input((1,), name="numeric")
-    model = keras.Model({"numeric": inputs}, keras.layers.Lambda(lambda x: tf.stop_gradient(x))(inputs))
+    model = keras.Model({"numeric": inputs}, keras.layers.Lambda(tf.stop_gradient)(inputs))
     told = Gradients(model, 0.0, dict)
     recipe = SimpleNamespace(explain=lambda model: told)
 
