@@ -1,7 +1,7 @@
 """Whether two profiles are of the same distribution.
 
-A feature has drifted if the difference is more than chance (a significance, corrected for the number of features) and more than
-what matters (a distance). The distance of two samples of one distribution is never 0, and is large for small samples
+A feature has drifted if the difference is more than chance (a significance, corrected for the number of features) and more
+than what matters (a distance). The distance of two samples of one distribution is never 0, and is large for small samples
 (data-validation#216 shows 0.43), so the limit grows with the distance that chance alone brings at these sizes.
 """
 
@@ -134,8 +134,8 @@ def compare(
 def _difference(baseline: Profile, old: Feature, current: Profile, new: Feature) -> _Difference:
     one, other = old.kind.measure, new.kind.measure
     if one != other:
-        detail = f"was told by {one.replace('_', ' ')}, now by {other.replace('_', ' ')}: the schema or the type of the data changed"
-        return _Difference("type", 1.0, 0.0, 0.0, detail)
+        told = f"was told by {one.replace('_', ' ')}, now by {other.replace('_', ' ')}"
+        return _Difference("type", 1.0, 0.0, 0.0, f"{told}: the schema, or the type of the data, changed")
     sizes = _effective(baseline, old), _effective(current, new)
     if isinstance(old.content, Numbers) and isinstance(new.content, Numbers):
         return _compare_numbers((baseline, old, old.content), (current, new, new.content), sizes)
@@ -150,7 +150,8 @@ def _compare_numbers(
     """The two-sample Kolmogorov-Smirnov test (Smirnov, Annals of Mathematical Statistics 19, 1948).
 
     A missing value counts as less than all others, so that one distance tells of both. Values that are equal make the test
-    say "chance" too often, never too rarely (Noether, Metrika 7, 1963). The p-value is that of SciPy's `ks_2samp`, method asymp.
+    say "chance" too often, never too rarely (Noether, Metrika 7, 1963). The p-value is that of SciPy's `ks_2samp`, method
+    asymp.
     """
     points = np.union1d(old[2].values, new[2].values)
     below = np.stack([_shares_below(*each, points) for each in (old, new)])
@@ -209,9 +210,9 @@ def _compare_values(old: tuple[Profile, Feature], new: tuple[Profile, Feature], 
 def _compare_words(old: tuple[Profile, Feature], new: tuple[Profile, Feature], sizes: tuple[float, float]) -> _Difference:
     """The word whose share of texts differs most: L-infinity, as TensorFlow Data Validation has it for categories.
 
-    Words of one text depend on each other, texts do not: so what is counted is texts. Each word has its binomial test (the exact
-    conditional test of two Poisson counts; Przyborowski and Wilenski, Biometrika 31, 1940), and the p-value of the feature is
-    that of the word times the number of words (Bonferroni). Missing texts are tested as a word is.
+    Words of one text depend on each other, texts do not: so what is counted is texts. Each word has its binomial test (the
+    exact conditional test of two Poisson counts; Przyborowski and Wilenski, Biometrika 31, 1940), and the p-value of the
+    feature is that of the word times the number of words (Bonferroni). Missing texts are tested as a word is.
     """
     names, shares = _aligned(old, new)
     counts = np.round(shares * np.array(sizes)[:, np.newaxis])
@@ -286,7 +287,9 @@ def _absent(profile: Profile, other: Feature) -> Feature:
 
 
 def _holm(p_values: list[float]) -> list[float]:
-    """P-values that hold for all of them together (Holm, Scandinavian Journal of Statistics 6, 1979); any may depend on others."""
+    """P-values that hold for all tests together, however they depend on each other (Holm, Scandinavian Journal of Statistics
+    6, 1979).
+    """
     order = np.argsort(p_values, kind="stable")
     adjusted, most = np.ones(len(p_values)), 0.0
     for rank, index in enumerate(order):

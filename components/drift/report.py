@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from components.drift.compare import FeatureDrift, compare
 from components.drift.pictures import feature_figure, overview_figure
-from components.drift.profile import Profile
+from components.drift.profile import Profile, read_profile
+from components.errors import TensorlineError
 from components.validate.contents import file_name
 
 State = Literal["no_baseline", "no_drift", "drift"]
@@ -67,18 +68,6 @@ class Comparison:
         version = f" (version {self.version})" if self.version else ""
         return _TITLES[self.against] + version
 
-    @property
-    def told(self) -> str:
-        """The state in one sentence."""
-        if self.baseline is None or self.current is None:
-            return f"no baseline: {self.reason}"
-        sizes = f"{self.current.num_records:,} records against {self.baseline.num_records:,}"
-        if not self.drifted:
-            return f"no drift in {len(self.features)} features, {sizes}"
-        names = ", ".join(feature.feature for feature in self.drifted[:10])
-        more = f" and {len(self.drifted) - 10} more" if len(self.drifted) > 10 else ""
-        return f"drift in {len(self.drifted)} of {len(self.features)} features, {sizes}: {names}{more}"
-
     def as_dict(self) -> dict[str, Any]:
         """JSON types, for drift.json."""
         return {
@@ -92,6 +81,34 @@ class Comparison:
             "limits": dict(self.limits),
             "features": [asdict(feature) for feature in self.features],
         }
+
+
+def told(content: Mapping[str, Any]) -> str:
+    """What a comparison (`Comparison.as_dict`, a JSON file) found, in one sentence."""
+    if content["state"] == "no_baseline":
+        return f"no baseline: {content['reason']}"
+    features = content["features"]
+    sizes = f"{content['num_current']:,} records against {content['num_baseline']:,}"
+    num_drifted = sum(feature["drifted"] for feature in features)
+    return f"{f'drift in {num_drifted} of' if num_drifted else 'no drift in'} {len(features)} features, {sizes}"
+
+
+def as_text(content: Mapping[str, Any]) -> str:
+    """The features that drifted, a line each."""
+    return "\n".join(
+        f"    {feature['feature']}: {feature['distance_name'].replace('_', ' ')} {feature['distance']:.3f} (limit "
+        f"{feature['limit']:.3f}, p-value {feature['p_adjusted']:.2g}); {feature['detail']}"
+        for feature in content["features"]
+        if feature["drifted"]
+    )
+
+
+def load_baseline(folder: Path) -> tuple[Profile | None, str]:
+    """(a stored profile, ''), or (None, why it can't be compared with): one of another format, or a damaged one."""
+    try:
+        return read_profile(folder), ""
+    except TensorlineError as error:
+        return None, str(error)
 
 
 def judge(
@@ -112,7 +129,10 @@ def judge(
         against: What is compared.
         baseline: None if there is none, for `reason`.
         current: Likewise.
-        limits, significance, ignore, only: As `compare.compare` takes them.
+        limits: As `compare.compare` takes them, as the following.
+        significance: See there.
+        ignore: See there.
+        only: See there.
         version: Of the champion that the baseline is of.
         reason: Why there is no baseline.
     """
@@ -155,4 +175,6 @@ def _page(pages: Sequence[tuple[Comparison, list[str]]]) -> str:
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(pages=pages)
+    return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+        pages=[(comparison, told(comparison.as_dict()), pictures) for comparison, pictures in pages]
+    )

@@ -12,8 +12,8 @@ class RecordSample:
     """The numbers of the `size` different records whose hashes are least, and how often each came.
 
     A bottom-k sample (Cohen and Kaplan, Summarizing data using bottom-k sketches, PODC 2007). It depends neither on the order
-    of the records nor on the number of files, and data that share records share them in their samples too: where most of the data
-    are the same, two samples differ only by what is new.
+    of the records nor on the number of files, and data that share records share them in their samples too: where most of the
+    data are the same, two samples differ only by what is new.
 
     Args:
         size: Different records that are kept.
@@ -45,7 +45,7 @@ class RecordSample:
             old = self._values.get(name, np.full(num_before, np.nan))
             new = values.get(name, np.full(len(hashes), np.nan))
             self._values[name] = np.concatenate([old, new])[first[kept]]
-        # A record that is kept in the end was kept from its first coming on, for the greatest hash only falls: its count is exact.
+        # The greatest hash that is kept only falls: a record that is kept in the end was counted from its first coming on.
         self._hashes, self._counts = merged[kept], counts[kept]
 
     @property

@@ -34,7 +34,7 @@ class RegisterExecutor(base_executor.BaseExecutor):
 
         Raises: UserError if the champion changed since the evaluation; TensorlineError if the report can't be read.
         """
-        folders = {key: Path(artifact_utils.get_single_uri(artifacts)) for key, artifacts in input_dict.items()}
+        folders = {key: Path(artifact_utils.get_single_uri(artifacts)) for key, artifacts in input_dict.items() if artifacts}
         description = read_json(folders["model"] / "model.json")
         verdict = read_json(folders["report"] / "verdict.json")
         metrics = read_json(folders["report"] / "metrics.json")
@@ -51,6 +51,7 @@ class RegisterExecutor(base_executor.BaseExecutor):
             compared_with=verdict["champion"]["digest"] if verdict["champion"] else None,
             train_run_id=exec_properties["train_run_id"],
             example=raw_examples(folders["examples"], description["inputs"]),
+            profile_dir=folders.get("profile"),
         )
         registration = register_candidate(Store(uri) if uri else open_store(Path()), candidate)
         out = Path(artifact_utils.get_single_uri(output_dict["registration"]))
