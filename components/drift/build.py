@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.drift.kinds import FeatureKind, Measure
+from components.drift.kinds import DEPENDS_ON_THE_REST, FeatureKind, Measure
 from components.drift.profile import Counts, Feature, Numbers, Profile
 from components.drift.sample import RecordSample
 from components.errors import TensorlineError
@@ -41,6 +41,16 @@ class Plan:
     kinds: Mapping[str, FeatureKind | None]
     label: str | None = None
     overlap: float = 1.0
+
+
+def plan_like(profile: Profile) -> Plan:
+    """To profile other data as those of `profile` were."""
+    kinds: dict[str, FeatureKind | None] = {}
+    for name, feature in profile.features.items():
+        kinds[name] = feature.kind
+        if feature.kind.measure == "size_bytes":
+            kinds[f"{name}_{DEPENDS_ON_THE_REST}"] = None
+    return Plan(kinds, profile.label, profile.overlap)
 
 
 def profile_split(examples: Path, split: str, plan: Plan) -> Profile:

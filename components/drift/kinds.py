@@ -14,7 +14,7 @@ Measure = Literal["numbers", "values", "words", "size_bytes"]
 
 MAX_INTEGER_CLASSES = 100
 """An integer whose domain is no wider counts by value where it is the label, as in the inferred schema."""
-_DEPENDS_ON_THE_REST = "copies"
+DEPENDS_ON_THE_REST = "copies"
 """Of an image: how often it came before. That is no property of its distribution."""
 
 
@@ -48,7 +48,7 @@ def kinds_of(schema: Any, columns: Columns) -> dict[str, FeatureKind | None]:
     for name in images:
         kinds |= {f"{name}_{suffix}": FeatureKind("image", "numbers") for suffix in IMAGE_RANGES}
         kinds |= {name: FeatureKind("image", "size_bytes"), f"{name}_format": FeatureKind("image", "values")}
-        kinds[f"{name}_{_DEPENDS_ON_THE_REST}"] = None
+        kinds[f"{name}_{DEPENDS_ON_THE_REST}"] = None
     for name in texts:
         kinds |= {f"{name}_{suffix}": FeatureKind("text", "numbers") for suffix in TEXT_RANGES}
         kinds |= {name: FeatureKind("text", "words"), f"{name}_script": FeatureKind("text", "values")}

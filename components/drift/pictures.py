@@ -14,7 +14,7 @@ from components.plot_style import COLOURS, new_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BEFORE, NOW = COLOURS[0], COLOURS[1]
+BEFORE, NOW, MAYBE = COLOURS[0], COLOURS[1], "#f3cfc4"
 MAX_BARS = 30
 _NUM_VALUES = 12
 _NUM_BINS = 40
@@ -26,7 +26,7 @@ def overview_figure(features: Sequence[FeatureDrift]) -> Figure:
     shown = features[:MAX_BARS]
     figure, axis = new_figure(8.0, 1.2 + 0.26 * len(shown))
     places = range(len(shown))
-    colours = [NOW if feature.drifted else BEFORE for feature in shown]
+    colours = [NOW if feature.drifted else MAYBE if feature.distance > feature.limit else BEFORE for feature in shown]
     axis.barh(places, [feature.distance for feature in shown], 0.62, color=colours)
     limits = [feature.limit for feature in shown]
     axis.vlines(limits, [place - 0.4 for place in places], [place + 0.4 for place in places], color="#1a202c", linewidth=1.6)
@@ -37,7 +37,9 @@ def overview_figure(features: Sequence[FeatureDrift]) -> Figure:
     axis.set_xlabel("distance; the black line is the limit")
     num_drifted = sum(feature.drifted for feature in features)
     more = f"; the first {MAX_BARS} are shown" if len(features) > MAX_BARS else ""
-    axis.set_title(f"{num_drifted} of {len(features)} features drifted (orange){more}", fontsize=10, loc="left")
+    maybe = "; pale: over the limit, but chance may do that" if MAYBE in colours else ""
+    title = f"{num_drifted} of {len(features)} features drifted (orange){maybe}{more}"
+    axis.set_title(title, fontsize=10, loc="left", x=0.0)
     return figure
 
 
