@@ -116,9 +116,10 @@ class _Builder:
             by_type = FeatureKind("categorical", "values") if is_text else FeatureKind("numeric", "numbers")
             self._kinds[name] = kind = planned if planned is not None and fits else by_type
         elif kind.measure != "values" and (kind.measure == "numbers") == is_text:
+            now, before = ("strings", "numbers") if is_text else ("numbers", "strings")
             raise TensorlineError(
-                f"feature '{name}' holds {'strings' if is_text else 'numbers'} from some record on, and others before. "
-                "Expected one type; see what wrote these records."
+                f"feature '{name}' holds {now} from some record on, and {before} before. Expected one type; see what wrote "
+                "these records."
             )
         return kind
 
