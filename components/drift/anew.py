@@ -51,7 +51,7 @@ def compare_anew(job: Job, against: Against, scratch: Path) -> Comparison:
     inputs = json.loads((found.folder / "model.json").read_text(encoding="utf-8"))["inputs"]
     shown = f"artifacts/{job.name}/{LOG_FOLDER}"
     requests = profile_log(job.artifact(LOG_FOLDER), shown, baseline, job.params.data, inputs)
-    return judge("serving", baseline, requests, version=stored.version, only=comparable(inputs), **how)
+    return judge("serving", baseline, requests, version=stored.version, only=comparable(inputs, baseline), **how)
 
 
 def _against_eval(job: Job, how: dict[str, Any]) -> Comparison:

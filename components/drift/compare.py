@@ -7,7 +7,7 @@ than what matters (a distance). The distance of two samples of one distribution 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -76,6 +76,7 @@ def compare(
     *,
     ignore: Collection[str] = (),
     only: Collection[str] | None = None,
+    sides: tuple[str, str] = ("before", "now"),
 ) -> list[FeatureDrift]:
     """Compares every feature that either profile has; those that drifted come first, then the greatest distance to limit.
 
@@ -86,6 +87,7 @@ def compare(
         significance: The chance that any feature is called drifted where none is.
         ignore: Features to leave out.
         only: Features to compare; None: all.
+        sides: What details call baseline and current.
     """
     names = sorted({*baseline.features, *current.features} - set(ignore))
     results, differences = [], []
@@ -97,7 +99,7 @@ def compare(
         if known is None or not any(each and _has_values(of, each) for of, each in ((baseline, old), (current, new))):
             continue  # without a single value on both sides
         old, new = old or _absent(baseline, known), new or _absent(current, known)
-        difference = _difference(baseline, old, current, new)
+        difference = _difference(baseline, old, current, new, sides)
         missing = old.num_missing / baseline.num_records, new.num_missing / current.num_records
         if max(missing) == 1.0:
             found = (
@@ -131,21 +133,24 @@ def compare(
     return sorted(results, key=lambda each: (not each.drifted, -each.distance / each.limit, each.feature))
 
 
-def _difference(baseline: Profile, old: Feature, current: Profile, new: Feature) -> _Difference:
+def _difference(baseline: Profile, old: Feature, current: Profile, new: Feature, sides: tuple[str, str]) -> _Difference:
     one, other = old.kind.measure, new.kind.measure
     if one != other:
-        told = f"was told by {one.replace('_', ' ')}, now by {other.replace('_', ' ')}"
+        told = f"{one.replace('_', ' ')} {sides[0]}, {other.replace('_', ' ')} {sides[1]}"
         return _Difference("type", 1.0, 0.0, 0.0, f"{told}: the schema, or the type of the data, changed")
     sizes = _effective(baseline, old), _effective(current, new)
     if isinstance(old.content, Numbers) and isinstance(new.content, Numbers):
-        return _compare_numbers((baseline, old, old.content), (current, new, new.content), sizes)
+        return _compare_numbers((baseline, old, old.content), (current, new, new.content), sizes, sides)
     if one == "words":
-        return _compare_words((baseline, old), (current, new), sizes)
-    return _compare_values((baseline, old), (current, new), sizes)
+        return _compare_words((baseline, old), (current, new), sizes, sides)
+    return _compare_values((baseline, old), (current, new), sizes, sides)
 
 
 def _compare_numbers(
-    old: tuple[Profile, Feature, Numbers], new: tuple[Profile, Feature, Numbers], sizes: tuple[float, float]
+    old: tuple[Profile, Feature, Numbers],
+    new: tuple[Profile, Feature, Numbers],
+    sizes: tuple[float, float],
+    sides: tuple[str, str],
 ) -> _Difference:
     """The two-sample Kolmogorov-Smirnov distance (Smirnov, Annals of Mathematical Statistics 19, 1948).
 
@@ -167,7 +172,7 @@ def _compare_numbers(
     distance = float(gaps[place])
     p_values = float(stats.kstwo.sf(distance, max(round(size), 1))), _rank_sum_p_value(below, sizes)
     p_value = min(1.0, 2 * min(p_values))
-    detail = f"{where}: {_percent(before)} before, {_percent(now)} now"
+    detail = f"{where}: {_told((before, now), sides)}"
     return _Difference("kolmogorov_smirnov", distance, float(_MEAN_SQUARE_KS / size), p_value, detail)
 
 
@@ -191,7 +196,9 @@ def _shares_below(profile: Profile, feature: Feature, numbers: Numbers, points: 
     return result
 
 
-def _compare_values(old: tuple[Profile, Feature], new: tuple[Profile, Feature], sizes: tuple[float, float]) -> _Difference:
+def _compare_values(
+    old: tuple[Profile, Feature], new: tuple[Profile, Feature], sizes: tuple[float, float], sides: tuple[str, str]
+) -> _Difference:
     """Pearson's chi-squared test of homogeneity, and the Jensen-Shannon distance (Lin, IEEE Transactions on Information Theory
     37, 1991; its square root to the base of 2, from 0 to 1). Missing is a value as others; rare values are pooled.
 
@@ -215,11 +222,13 @@ def _compare_values(old: tuple[Profile, Feature], new: tuple[Profile, Feature], 
         float(np.sqrt(max(divergence, 0.0))),
         (len(names) - 1) * (1 / sizes[0] + 1 / sizes[1]) / (8 * float(np.log(2))),
         float(stats.chi2.sf(statistic, len(names) - 1)),
-        f"{names[place]}: {_percent(shares[0, place])} before, {_percent(shares[1, place])} now",
+        f"{names[place]}: {_told(shares[:, place], sides)}",
     )
 
 
-def _compare_words(old: tuple[Profile, Feature], new: tuple[Profile, Feature], sizes: tuple[float, float]) -> _Difference:
+def _compare_words(
+    old: tuple[Profile, Feature], new: tuple[Profile, Feature], sizes: tuple[float, float], sides: tuple[str, str]
+) -> _Difference:
     """The word whose share of texts differs most: L-infinity, as TensorFlow Data Validation has it for categories.
 
     Words of one text depend on each other, texts do not: so what is counted is texts. Each word has its binomial test (the
@@ -241,7 +250,7 @@ def _compare_words(old: tuple[Profile, Feature], new: tuple[Profile, Feature], s
     tails = stats.binom.cdf(first, both, share), stats.binom.sf(first - 1, both, share)
     p_value = min(1.0, 2 * float(min(tails)) * int(tested.sum()))
     name = names[place] if names[place] == MISSING else f"texts with '{names[place]}'"
-    detail = f"{name}: {_percent(shares[0, place])} before, {_percent(shares[1, place])} now"
+    detail = f"{name}: {_told(shares[:, place], sides)}"
     return _Difference("l_infinity", float(gaps[place]), float(noise[place]), p_value, detail)
 
 
@@ -314,5 +323,5 @@ def _rounded(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}%"
+def _told(shares: Iterable[float], sides: tuple[str, str]) -> str:
+    return ", ".join(f"{100 * share:.1f}% {side}" for share, side in zip(shares, sides, strict=True))

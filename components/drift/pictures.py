@@ -43,8 +43,8 @@ def overview_figure(features: Sequence[FeatureDrift]) -> Figure:
     return figure
 
 
-def feature_figure(drift: FeatureDrift, baseline: Profile, current: Profile) -> Figure:
-    """One feature, before and now."""
+def feature_figure(drift: FeatureDrift, baseline: Profile, current: Profile, names: tuple[str, str]) -> Figure:
+    """One feature of both profiles, which are called `names`."""
     sides = [(profile, profile.features.get(drift.feature)) for profile in (baseline, current)]
     present = [feature for profile, feature in sides if feature is not None and feature.num_missing < profile.num_records]
     if drift.distance_name == "type" or not present:
@@ -52,16 +52,16 @@ def feature_figure(drift: FeatureDrift, baseline: Profile, current: Profile) -> 
         axis.set_axis_off()
         axis.text(0.0, 0.5, drift.detail, fontsize=9, va="center", wrap=True)
     elif isinstance(present[0].content, Numbers):
-        figure = _numbers(drift, sides)
+        figure = _numbers(drift, sides, names)
     else:
-        figure = _counts(sides, is_text=present[0].kind.measure == "words")
-    sizes = f"missing: {100 * drift.missing_baseline:.1f}% before, {100 * drift.missing_current:.1f}% now"
+        figure = _counts(sides, names, is_text=present[0].kind.measure == "words")
+    sizes = f"missing: {100 * drift.missing_baseline:.1f}% {names[0]}, {100 * drift.missing_current:.1f}% {names[1]}"
     measured = f"{drift.distance_name.replace('_', ' ')} {drift.distance:.3f}, limit {drift.limit:.3f}"
     figure.suptitle(f"{drift.feature}: {measured}\n{_short(drift.detail, 90)}; {sizes}", fontsize=9, x=0.01, ha="left")
     return figure
 
 
-def _numbers(drift: FeatureDrift, sides: Sequence[tuple[Profile, Feature | None]]) -> Figure:
+def _numbers(drift: FeatureDrift, sides: Sequence[tuple[Profile, Feature | None]], names: tuple[str, str]) -> Figure:
     """A histogram, and the shares at or below each value, whose greatest gap is the distance."""
     figure, (left, right) = new_figure(9.2, 4.0, ncols=2)
     samples = [feature.content for _, feature in sides if feature is not None and isinstance(feature.content, Numbers)]
@@ -69,8 +69,9 @@ def _numbers(drift: FeatureDrift, sides: Sequence[tuple[Profile, Feature | None]
     high = max(_quantile(sample, 0.995) for sample in samples if len(sample.values))
     if low == high:
         low, high = low - 0.5, high + 0.5
-    edges = np.linspace(low, high, _NUM_BINS + 1)
-    for (profile, feature), colour, label in zip(sides, (BEFORE, NOW), ("before", "now"), strict=True):
+    fewest = min(int(sample.counts.sum()) for sample in samples if len(sample.values))
+    edges = np.linspace(low, high, min(_NUM_BINS, 2 * round(fewest ** (1 / 3)) + 2) + 1)  # Rice's rule
+    for (profile, feature), colour, label in zip(sides, (BEFORE, NOW), names, strict=True):
         if feature is None or not isinstance(feature.content, Numbers) or not len(feature.content.values):
             left.plot([], [], color=colour, label=f"{label}: no values")
             continue
@@ -94,7 +95,7 @@ def _numbers(drift: FeatureDrift, sides: Sequence[tuple[Profile, Feature | None]
     return figure
 
 
-def _counts(sides: Sequence[tuple[Profile, Feature | None]], *, is_text: bool) -> Figure:
+def _counts(sides: Sequence[tuple[Profile, Feature | None]], titles: tuple[str, str], *, is_text: bool) -> Figure:
     """The values, or words, whose shares are greatest, or differ most."""
     shares: list[dict[str, float]] = []
     for profile, feature in sides:
@@ -110,7 +111,7 @@ def _counts(sides: Sequence[tuple[Profile, Feature | None]], *, is_text: bool) -
 
     names = sorted((name for name in {*shares[0], *shares[1]} if any(own.get(name) for own in shares)), key=rank)[:_NUM_VALUES]
     figure, axis = new_figure(8.0, 1.6 + 0.34 * len(names))
-    for own, colour, label, place in zip(shares, (BEFORE, NOW), ("before", "now"), (-0.2, 0.2), strict=True):
+    for own, colour, label, place in zip(shares, (BEFORE, NOW), titles, (-0.2, 0.2), strict=True):
         axis.barh(np.arange(len(names)) + place, [100 * own.get(name, 0.0) for name in names], 0.38, color=colour, label=label)
     axis.set_yticks(range(len(names)), [_short(name) for name in names], fontsize=8)
     axis.set_ylim(len(names) - 0.4, -0.6)

@@ -26,6 +26,12 @@ _TITLES = {
     "eval": "Eval split against training split",
     "serving": "Requests, against the training data of the champion",
 }
+_SIDES: dict[str, tuple[str, str]] = {
+    "champion": ("before", "now"),
+    "eval": ("in train", "in eval"),
+    "serving": ("in training", "in requests"),
+}
+"""What baseline and current are called."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class Comparison:
     """Two profiles and what came of them.
 
     Attributes:
-        against: What was compared, see `_TITLES`.
+        against: What was compared.
         version: Of the champion; None if it has no part in it, or there is none.
         reason: Why there is no baseline; '' if there is one.
         baseline, current: None if there is none.
@@ -61,6 +67,11 @@ class Comparison:
     def drifted(self) -> list[FeatureDrift]:
         """The features that did."""
         return [feature for feature in self.features if feature.drifted]
+
+    @property
+    def sides(self) -> tuple[str, str]:
+        """What baseline and current are called."""
+        return _SIDES[self.against]
 
     @property
     def title(self) -> str:
@@ -141,7 +152,7 @@ def judge(
             reason = f"the split {profile.split} holds no record"
     features: list[FeatureDrift] = []
     if baseline is not None and current is not None and not reason:
-        features = compare(baseline, current, limits, significance, ignore=ignore, only=only)
+        features = compare(baseline, current, limits, significance, ignore=ignore, only=only, sides=_SIDES[against])
     return Comparison(against, version, reason, baseline, current, features, limits, significance)
 
 
@@ -163,7 +174,7 @@ def _draw(folder: Path, comparison: Comparison) -> list[Path]:
     figures = {"overview": overview_figure(comparison.features)}
     for index, feature in enumerate(comparison.drifted[:MAX_PICTURES]):
         name = f"{index + 1:02}_{file_name(feature.feature)}"  # numbered: two names may give one file name
-        figures[name] = feature_figure(feature, comparison.baseline, comparison.current)
+        figures[name] = feature_figure(feature, comparison.baseline, comparison.current, comparison.sides)
     paths = []
     for name, figure in figures.items():
         paths.append(folder / f"{name}.png")

@@ -60,14 +60,14 @@ def profile_log(folder: Path, shown: str, baseline: Profile, data: DataParams, i
     return profile
 
 
-def comparable(inputs: Mapping[str, str]) -> set[str]:
-    """The features that requests have too: what the model takes, and what is measured of its images and texts.
+def comparable(inputs: Mapping[str, str], baseline: Profile) -> set[str]:
+    """The features that requests have too: what the model takes, and what the baseline has measured of its images and texts.
 
     Not the size of an image's file, for ingest may have written it anew.
     """
     measured = {f"{name}_{suffix}" for name, kind in inputs.items() if kind == "image" for suffix in (*IMAGE_RANGES, "format")}
     measured |= {f"{name}_{suffix}" for name, kind in inputs.items() if kind == "text" for suffix in (*TEXT_RANGES, "script")}
-    return {name for name, kind in inputs.items() if kind != "image"} | measured
+    return {name for name, kind in inputs.items() if kind != "image"} | (measured & set(baseline.features))
 
 
 def _append(batch: pa.RecordBatch, name: str, measured: Mapping[str, pa.Array]) -> pa.RecordBatch:

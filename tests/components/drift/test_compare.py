@@ -162,7 +162,7 @@ def test_a_feature_that_is_nearly_always_missing_may_be_so_always(make_profile: 
 def test_another_type_is_drift(make_profile: Make) -> None:
     result = one(make_profile({"fare": [1.5, 2.5]}), make_profile({"fare": ["1.5", "2.5"]}))
     assert (result.distance_name, result.kind, result.drifted) == ("type", "categorical", True)
-    assert result.detail == "was told by numbers, now by values: the schema, or the type of the data, changed"
+    assert result.detail == "numbers before, values now: the schema, or the type of the data, changed"
 
 
 def test_more_features_need_more_evidence(make_profile: Make) -> None:

@@ -1,11 +1,11 @@
-"""Stage validate through the bridge: the profile goes to the registry with the model, and the next data are held against it."""
+"""Stage validate through the bridge: the profile goes to the registry with the model; the next data are held against it."""
 
 from __future__ import annotations
 
 import csv
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -192,8 +192,8 @@ def test_drift_may_stop_the_pipeline(repository: Path) -> None:
         )
         assert row.startswith("    body_mass_g: kolmogorov smirnov 0.")
         assert last == (
-            "Mend the data. If they are meant to have changed, set validate.drift.on_drift: warn to go on all the same, or name "
-            "the features in validate.drift.ignore."
+            "Mend the data. If they are meant to have changed, set validate.drift.on_drift: warn to go on all the same, or "
+            "name the features in validate.drift.ignore."
         )
         assert (folder / "drift" / "drift.json").read_bytes() == before
         with at(repository):
