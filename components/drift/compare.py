@@ -172,7 +172,7 @@ def _compare_numbers(
     distance = float(gaps[place])
     p_values = float(stats.kstwo.sf(distance, max(round(size), 1))), _rank_sum_p_value(below, sizes)
     p_value = min(1.0, 2 * min(p_values))
-    detail = f"{where}: {_told((before, now), sides)}"
+    detail = f"{where}: {_told((before, now), sides)}" if distance else "the same"
     return _Difference("kolmogorov_smirnov", distance, float(_MEAN_SQUARE_KS / size), p_value, detail)
 
 
