@@ -105,11 +105,15 @@ def run_stage(stage: str, name: str, root: Path) -> list[str]:
         shutil.rmtree(scratch, ignore_errors=True)  # left by a killed stage
         scratch.mkdir(parents=True)
         try:
-            baseline = tracked.champion_folder(scratch / ".champion") if stage == "evaluate" else None
-            if baseline is not None:
-                folders["baseline_model"] = baseline
+            properties = tracked.exec_properties()
+            if stage == "evaluate":
+                baseline = tracked.champion_folder(scratch / ".champion")
+                folders |= {} if baseline is None else {"baseline_model": baseline}
+            elif stage == "validate":
+                found, properties = tracked.champion_profile(scratch / ".champion")
+                folders |= {} if found is None else {"baseline_profile": found}
             state = tracked.state_folder if stage in RESUMABLE else None
-            made = execute(job, stage, folders, scratch, tracked.exec_properties(), state)
+            made = execute(job, stage, folders, scratch, properties, state)
             _account(stage, folders, made)
         except TensorlineError:
             # What a refused stage found out (the anomalies, say) is worth seeing.
@@ -207,6 +211,7 @@ def _executor(component: BaseComponent, job: Job, temporary: Path) -> Any:
 def _account(stage: str, folders: Mapping[str, Path], made: Mapping[str, Path]) -> None:
     if stage == "validate":
         accounting.check_statistics(folders["examples"], made["statistics"])
+        accounting.check_profile(folders["examples"], made["profile"])
     elif stage == "transform":
         accounting.check_transformed(folders["examples"], made["transformed_examples"])
 

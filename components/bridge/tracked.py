@@ -13,6 +13,7 @@ from typing import Any
 from components.bridge.dvc_file import stage_dependencies
 from components.bridge.job import Job
 from components.bridge.outcome import Outcome
+from components.tracking.profiles import champion_profile
 from components.tracking.provenance import digest_paths, git_state
 from components.tracking.registry import champion
 from components.tracking.run_file import read_run_file, write_run_file
@@ -45,6 +46,12 @@ class Tracked:
         """The champion's model folder; None if there is no champion."""
         found = champion(self.store, self.job.params.register_.model_name, download_to)
         return found.folder if found else None
+
+    def champion_profile(self, download_to: Path) -> tuple[Path | None, dict[str, str]]:
+        """The profile of the champion's training data, None if there is none; and what to tell of it."""
+        model_name = self.job.params.register_.model_name
+        found = champion_profile(self.store, model_name, download_to)
+        return found.folder, {"baseline_version": found.version or "", "baseline_reason": found.reason}
 
     def exec_properties(self) -> dict[str, str]:
         """What only this run knows, for the components that take it."""

@@ -19,6 +19,7 @@ from components.errors import TensorlineError, UserError
 COMMANDS = {
     "compare": "Prints the metrics of several pipelines side by side.",
     "doctor": "Checks the machine and the repository, and names the fix for each failure.",
+    "drift": "Compares data with the champion's, train with eval, or training with requests.",
     "history": "Shows which version was champion, from when to when, by whom and why.",
     "ingest-check": "Tells what raw data hold, before any pipeline exists, and what would be rejected.",
     "new": "Proposes a pipeline for data of your own, with the reasons, and writes it.",

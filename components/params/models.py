@@ -348,11 +348,32 @@ class DataParams(Params):
         return self
 
 
+class DriftLimits(Params):
+    """Distances, 0 to 1, up to which a difference does not matter; what chance brings at the size of the data comes on top."""
+
+    numeric: Fraction = Field(default=0.05, description="Kolmogorov-Smirnov: share of records that lie elsewhere.")
+    categorical: Fraction = Field(default=0.05, description="Jensen-Shannon, of the shares of the values.")
+    text: Fraction = Field(default=0.05, description="Share of texts with a word; lengths and scripts as numbers and values.")
+    image: Fraction = Field(default=0.05, description="Kolmogorov-Smirnov: brightness, contrast, size; formats as values.")
+
+
+class DriftParams(Params):
+    """When the training data have drifted from those of the champion."""
+
+    on_drift: Literal["warn", "fail"] = Field(default="warn", description="Between training and eval split it always warns.")
+    significance: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
+        default=0.01, description="Chance that any feature at all is called drifted where none is."
+    )
+    limits: DriftLimits = DriftLimits()
+    ignore: list[Name] = Field(default=[], description="Features that are meant to change, as a moment in time.")
+
+
 class ValidateParams(Params):
-    """What happens when the data breaks its schema."""
+    """What happens when the data breaks its schema, or drifts."""
 
     on_anomaly: Literal["fail", "warn"] = "fail"
     num_shown: Annotated[int, Field(ge=0, le=1000)] = Field(default=5, description="Offending examples shown an anomaly.")
+    drift: DriftParams = DriftParams()
 
 
 class SpaceValues(Params):

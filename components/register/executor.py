@@ -36,7 +36,7 @@ class RegisterExecutor(base_executor.BaseExecutor):
 
         Raises: UserError if the champion changed since the evaluation; TensorlineError if the report can't be read.
         """
-        folders = {key: Path(artifact_utils.get_single_uri(artifacts)) for key, artifacts in input_dict.items()}
+        folders = {key: Path(artifact_utils.get_single_uri(artifacts)) for key, artifacts in input_dict.items() if artifacts}
         description = read_json(folders["model"] / "model.json")
         verdict = read_json(folders["report"] / VERDICT_FILE)
         metrics = read_json(folders["report"] / "metrics.json")
@@ -54,6 +54,7 @@ class RegisterExecutor(base_executor.BaseExecutor):
             train_run_id=exec_properties["train_run_id"],
             example=raw_examples(folders["examples"], description["inputs"]),
             failed_checks=tuple(each["name"] for each in verdict["checks"] if not each["passed"]),
+            profile_dir=folders.get("profile"),
         )
         store = Store(uri) if uri else open_store(Path())
         registration = register_candidate(store, candidate)

@@ -15,6 +15,7 @@ from components.errors import UserError
 from components.tracking.flatten import cut
 from components.tracking.moves import OVERRIDDEN, ROLLED_BACK, champion_version, move_champion, registered_model, versions_of
 from components.tracking.packaging import ARTIFACT, pack
+from components.tracking.profiles import PROFILE, add_profile
 from components.tracking.provenance import git_state
 from components.tracking.redaction import redact
 from components.tracking.run_log import RunLog, reopen
@@ -54,6 +55,7 @@ class Candidate:
         train_run_id: The MLflow run that trained it; '' if there is none.
         example: A few rows of raw columns.
         failed_checks: Of the gate, by name.
+        profile_dir: The profile of the training data; None if there is none.
     """
 
     model_name: str
@@ -67,6 +69,7 @@ class Candidate:
     train_run_id: str
     example: pd.DataFrame | None = None
     failed_checks: tuple[str, ...] = ()
+    profile_dir: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -207,6 +210,8 @@ def register_candidate(store: Store, candidate: Candidate) -> Registration:
         current = champion_version(store, candidate.model_name)
         found = versions_of(store, candidate.model_name, f" AND tags.`{DIGEST}` = '{candidate.digest}'")
         version = min(found, key=lambda each: int(each.version)) if found else None
+        if version and candidate.profile_dir is not None:
+            add_profile(store, version, candidate.profile_dir)
         if version and current and version.version == current.version:
             _note_threshold(store, candidate, version)
             reason = f"it is the champion already, version {version.version}"
@@ -351,6 +356,8 @@ def _log_model(store: Store, candidate: Candidate, run: RunLog, params: Mapping[
         named = Path(scratch, Path(ARTIFACT).name)
         shutil.copytree(candidate.model_dir, named)
         pack(named, packed, ids, candidate.example)
+        if candidate.profile_dir is not None:
+            shutil.copytree(candidate.profile_dir, packed / PROFILE)
         client.log_model_artifacts(model.model_id, str(packed))
     client.log_outputs(run.ref.run_id, [LoggedModelOutput(model.model_id, step=0)])
     _copy_metrics(store, run.ref.run_id, model.model_id)

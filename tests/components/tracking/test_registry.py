@@ -13,6 +13,7 @@ import pytest
 
 from components.errors import UserError
 from components.tracking.moves import Move, history, move_champion, promote, rollback
+from components.tracking.profiles import StoredProfile, champion_profile
 from components.tracking.provenance import GitState
 from components.tracking.registry import (
     Candidate,
@@ -60,6 +61,33 @@ def worse(candidate: Candidate, digest: str, compared_with: str | None = "d1") -
 
 def moves(store: Store) -> list[tuple[str, str | None, str | None]]:
     return [(move.kind, move.from_version, move.to_version) for move in history(store, "taxi")]
+
+
+def test_a_profile_is_kept_with_the_version(store: Store, candidate: Candidate, tmp_path: Path) -> None:
+    """Also where the same model was registered before there were profiles, and where files are not on this machine."""
+    assert champion_profile(store, "taxi", tmp_path) == StoredProfile(None, None)
+    register_candidate(store, candidate)
+    assert champion_profile(store, "taxi", tmp_path) == StoredProfile("1", None)
+    profile = tmp_path / "17"  # as TFX calls folders
+    profile.mkdir()
+    (profile / "profile.json").write_text("{}", encoding="utf-8")
+    again = register_candidate(store, dataclasses.replace(candidate, profile_dir=profile))
+    assert (again.version, again.verdict) == ("1", "unchanged")
+    location = local_path(store.client.get_logged_model(again.model_id).artifact_location)
+    assert champion_profile(store, "taxi", tmp_path) == StoredProfile("1", location / "artifacts" / "profile")
+    (profile / "profile.json").write_text("later data", encoding="utf-8")
+    register_candidate(store, dataclasses.replace(candidate, profile_dir=profile))
+    assert (location / "artifacts" / "profile" / "profile.json").read_text(encoding="utf-8") == "{}"
+
+    register_candidate(store, dataclasses.replace(better(candidate, "d2"), profile_dir=profile))
+    with pytest.MonkeyPatch.context() as patch:
+        elsewhere = local_path(store.client.get_model_version_download_uri("taxi", "2"))
+        patch.setattr(store.client, "get_model_version_download_uri", lambda *_: str(elsewhere))  # no file: URI
+        stored = champion_profile(store, "taxi", tmp_path / "download")
+        assert stored == StoredProfile("2", tmp_path / "download" / "profile")
+        assert (tmp_path / "download" / "profile" / "profile.json").read_text(encoding="utf-8") == "later data"
+        patch.setattr(store.client, "get_model_version_download_uri", lambda *_: str(elsewhere / "artifacts" / "model"))
+        assert champion_profile(store, "taxi", tmp_path) == StoredProfile("2", None)
 
 
 def test_the_first_candidate_becomes_champion(store: Store, candidate: Candidate, tmp_path: Path) -> None:
