@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 RESUMABLE = ("tune", "train")
 """Stages that go on where they were killed, in the same MLflow run."""
 
+KEEPING = ("ingest",)
+"""Stages that keep what the next run may take, where DVC deletes nothing."""
+
 _KEY = re.compile(r"^(?=(?:recipe|data|validate|transform|model|tune|train|evaluate|register)[.:] ?\S)", re.MULTILINE)
 
 
@@ -107,7 +110,7 @@ def run_stage(stage: str, name: str, root: Path) -> list[str]:
             baseline = tracked.champion_folder(scratch / ".champion") if stage == "evaluate" else None
             if baseline is not None:
                 folders["baseline_model"] = baseline
-            state = tracked.state_folder if stage in RESUMABLE else None
+            state = tracked.state_folder if stage in (*RESUMABLE, *KEEPING) else None
             made = execute(job, stage, folders, scratch, tracked.exec_properties(), state)
             _account(stage, folders, made)
         except TensorlineError:
@@ -121,8 +124,18 @@ def run_stage(stage: str, name: str, root: Path) -> list[str]:
             _replace(folder, job.artifact(key))
         shutil.rmtree(scratch)
         tracked.write_run_file(job.artifact("runs") / f"{stage}.json")
-        shutil.rmtree(state_root(job, stage), ignore_errors=True)  # also those of inputs that are no more
+        _remove_states(state_root(job, stage), tracked.state_folder if stage in KEEPING else None)
     return outcome.lines
+
+
+def _remove_states(root: Path, kept: Path | None) -> None:
+    """Removes the states of a stage that is done, also those of inputs that are no more; `kept` stays, if it was written."""
+    if kept is None or not kept.is_dir():
+        shutil.rmtree(root, ignore_errors=True)
+        return
+    for folder in root.iterdir():
+        if folder != kept:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _follow(job: Job) -> list[str]:

@@ -147,6 +147,7 @@ def _narrow(data: DataParams, path: str, needed: Collection[str]) -> DataParams:
     """The section as the new files need it to be found: without label, split and thinning, every bad record set aside."""
     changes: dict[str, Any] = {"label": None, "split": {"by": "hash"}, "thin": {}, "on_bad_record": "quarantine"}
     changes["path"] = glob.escape(path) if Path(path).exists() else path
+    changes["last_spans"] = None  # new records are all wanted
     suffix = PurePath(path.removesuffix(".gz")).suffix.lower()
     if data.format == "pairs":  # new ones have no partners: the lines of one file
         (column, *others) = needed
