@@ -117,8 +117,8 @@ def _state_folder(job: Job, stage: str, params: Mapping[str, Any], dependencies:
     if stage == "ingest":  # which keeps spans, each by its own content, however many of them there are
         data = {key: value for key, value in params["data"].items() if key != "last_spans"}
         params = {**params, "data": data}
-        raw_data = job.shared.pipelines[job.name].data
-        dependencies = {path: digest for path, digest in dependencies.items() if path != raw_data}
+        raw_data = Path(job.shared.pipelines[job.name].data)
+        dependencies = {path: digest for path, digest in dependencies.items() if Path(path) != raw_data}
     inputs = json.dumps({"params": params, "dependencies": dependencies}, sort_keys=True)
     return state_root(job, stage) / hashlib.sha256(inputs.encode()).hexdigest()[:16]
 
