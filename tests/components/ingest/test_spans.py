@@ -8,9 +8,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from components import progress
@@ -22,7 +26,9 @@ from components.ingest.image_pool import ImagePool
 from components.ingest.ingest import ingest
 from components.ingest.spans import find_spans
 from components.ingest.summary import summary
+from components.new.place import Place, find_place
 from components.params.models import DataParams
+from components.predict.feed import Feed
 from tests.components.ingest.image_files import png
 
 ROOT = Path(__file__).parents[3]
@@ -381,6 +387,68 @@ def test_a_rejected_copy_names_the_image_of_a_span_that_was_taken(folder: Path, 
     assert_as_from_scratch("out", **params)
 
 
+# --- every format
+
+
+def put_format(name: str, span: int) -> dict[str, Any]:
+    """Writes a span of 60 records, some of which repeat those of other spans; returns what `data` says."""
+    folder = Path("raw", str(span))
+    folder.mkdir(parents=True)
+    numbers = range(40 * span, 40 * span + 60)
+    texts = [f"text {number} é" for number in numbers]
+    if name == "parquet":
+        pq.write_table(pa.table({"x": list(numbers), "y": [number % 2 for number in numbers]}), folder / "a.parquet")
+        return {"path": "raw/{span}/*.parquet", "label": "y"}
+    if name == "npz":
+        pixels = np.zeros((60, 4, 4), np.uint8) + np.array(numbers, np.uint8)[:, np.newaxis, np.newaxis]
+        np.savez(folder / "a.npz", image=pixels, y=np.array(numbers) % 2)
+        return {"path": "raw/{span}/a.npz", "label": "y", "images": {"image": {}}}
+    if name == "lines":
+        for author in ("homer", "virgil"):
+            (folder / f"{author}.txt").write_text("\n".join(f"{author} {text}" for text in texts), encoding="cp1252")
+        return {"path": "raw/{span}/*.txt", "label": "label", "encoding": "auto"}
+    if name == "documents":
+        for number, text in zip(numbers, texts, strict=True):
+            (folder / f"class{number % 2}").mkdir(exist_ok=True)
+            (folder / f"class{number % 2}" / f"{number}.txt").write_text(text, encoding="utf-8")
+        return {"path": "raw/{span}", "label": "label"}
+    # A table of paths: the folder of each span holds its images.
+    for number in numbers:
+        (folder / f"{number}.png").write_bytes(png(number))
+    rows = [f"{number}.png,{number % 2}\n" for number in numbers]
+    (folder / "table.csv").write_text("".join(["photo,y\n", *rows, "none.png,1\n"]))
+    return {"format": "csv", "path": "raw/{span}/*.csv", "label": "y", "images": {"photo": {}}, "on_bad_record": "quarantine"}
+
+
+@pytest.mark.parametrize("name", ["parquet", "npz", "lines", "documents", "table of images"])
+def test_every_format_has_spans(folder: Path, name: str) -> None:
+    put_format(name, 1)
+    params = {"format": name, "derive": {}, "drop": [], **put_format(name, 2)}
+    run("out", **params)
+    put_format(name, 3)
+    report = run("out", **params)
+    assert report["spans"]["ingested"] == ["3"]
+    assert_as_from_scratch("out", **params)
+    without = run("plain", **{**params, "path": params["path"].replace("{span}", "*")})
+    assert {key: report[key] for key in without} == without
+    assert splits("out") == splits("plain")
+    assert Path("out/report/rejects.csv").read_bytes() == Path("plain/report/rejects.csv").read_bytes()
+
+
+def test_json_lines_that_lack_a_column_of_images_in_a_whole_span(folder: Path) -> None:
+    for span in (1, 2):
+        Path(str(span)).mkdir()
+        Path(f"{span}/a.png").write_bytes(png())
+        record = {"photo": "a.png", "y": 1} if span == 1 else {"y": 1}
+        Path(f"{span}/t.jsonl").write_text(json.dumps(record))
+    with pytest.raises(UserError) as raised:
+        run("out", format="jsonl", path="{span}/*.jsonl", label="y", images={"photo": {}}, derive={}, drop=[])
+    assert str(raised.value) == (
+        "2/t.jsonl: no column 'photo', nor has any file of its span. Expected the images of data.images.photo in every span. "
+        "Add them, or move the span elsewhere."
+    )
+
+
 # --- what is kept
 
 
@@ -497,8 +565,8 @@ EXPECTED = "a number or a date, as 7, 20240131, 2024-01-31 or 2024-01"
         ),
         (
             ["1.csv", "2024-01.csv", "2024-01-01.csv"],
-            "data.path: the spans are named by numbers (in/1.csv), dates (in/2024-01-01.csv), months (in/2024-01.csv). Expected "
-            "all spans by numbers, by dates or by months, so that they have an order. Rename some of them.",
+            "data.path: the spans are named by numbers (in/1.csv), dates (in/2024-01-01.csv), months (in/2024-01.csv). "
+            "Expected all spans by numbers, by dates or by months, so that they have an order. Rename some of them.",
         ),
         (
             ["1.csv", "01.csv"],
@@ -543,3 +611,20 @@ def test_sources_come_span_by_span(folder: Path) -> None:
         put("2024-01", file=f"{number}.csv")
     data = DataParams.model_validate({**TAXI, "path": "data/taxi/2024-01/{span}.csv", "last_spans": 2})
     assert [source.path.name for source, _ in sources.find_sources(data)] == ["2.csv", "10.csv"]
+
+
+def test_predict_takes_other_files(folder: Path) -> None:
+    put("2024-01")
+    Path("new.csv").write_text(LINES[0] + LINES[1], encoding="utf-8")
+    data = DataParams.model_validate({**TAXI, "last_spans": 1})
+    with ThreadPoolExecutor(1) as pool:
+        feed = Feed(data, "new.csv", {"fare": "number"}, None, pool)
+        assert [source.path.name for source in feed.sources] == ["new.csv"]
+
+
+def test_new_puts_data_with_spans_into_their_folder(folder: Path) -> None:
+    put("2024-01")
+    root, inside = Path.cwd(), find_place("trips", "data/taxi/{span}/*.csv", Path.cwd())
+    assert inside == Place("data/taxi", "data/taxi/{span}/*.csv")
+    outside = find_place("trips", f"{root}/data/taxi/{{span}}/*.csv", root / "repository")
+    assert outside == Place("data/trips", "data/trips/{span}/*.csv", (root / "data/taxi/2024-01/trips.csv",))

@@ -302,8 +302,8 @@ def test_mistakes_in_a_search_space(repository: Path, space: str, problem: str) 
         ),
         (
             "path: data/taxi/{span}*.csv",
-            "data: path: {span} stands beside a wildcard in 'data/taxi/{span}*.csv', so nothing tells where the span ends; put "
-            "what stands between them in the files' names there, or remove the wildcard",
+            "data: path: {span} stands beside a wildcard in 'data/taxi/{span}*.csv', so nothing tells where the span ends; "
+            "put what stands between them in the files' names there, or remove the wildcard",
         ),
         (
             "path: data/taxi/{span}.csv\n  images: {photo: {root: 'data/taxi/{span}'}}",
@@ -335,8 +335,8 @@ def test_spans_that_can_not_be(repository: Path, data: str, problem: str) -> Non
                 "split": {"by": "calendar"},
                 "windows": {"time": ["t"], "step": "1h", "inputs": ["x"], "targets": ["x"], "input_width": 3},
             },
-            "windows: a window may begin in one span and end in the next, so spans can't be read one by one; put a wildcard in "
-            "place of {span} in data.path",
+            "windows: a window may begin in one span and end in the next, so spans can't be read one by one; put a wildcard "
+            "in place of {span} in data.path",
         ),
     ],
 )
