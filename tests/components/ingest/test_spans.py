@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -433,6 +434,24 @@ def test_every_format_has_spans(folder: Path, name: str) -> None:
     assert {key: report[key] for key in without} == without
     assert splits("out") == splits("plain")
     assert Path("out/report/rejects.csv").read_bytes() == Path("plain/report/rejects.csv").read_bytes()
+
+
+@pytest.mark.parametrize("path", ["raw/{span}.zip", "raw/{span}/*/*.txt"])
+def test_a_span_may_be_an_archive_or_a_pattern_of_files(folder: Path, path: str) -> None:
+    params = {"format": "documents", "path": path, "label": "label", "derive": {}, "drop": []}
+
+    def put_span(span: int) -> None:
+        put_format("documents", span)
+        shutil.make_archive(f"raw/{span}", "zip", f"raw/{span}")
+
+    put_span(1)
+    run("out", **params)
+    put_span(2)
+    report = run("out", **params)
+    assert report["spans"] == {"found": ["1", "2"], "used": ["1", "2"], "ingested": ["2"]}
+    assert report["num_records_in"] == 120
+    assert {label for record in splits("out") for label in re.findall(rb"class\d", record)} == {b"class0", b"class1"}
+    assert_as_from_scratch("out", **params)
 
 
 def test_json_lines_that_lack_a_column_of_images_in_a_whole_span(folder: Path) -> None:
