@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.errors import AccountingError
 from components.ingest.encodings import AUTO
 from components.ingest.kinds import Kind
 from components.ingest.reading import FileResult, by_rule
@@ -92,3 +93,13 @@ class Batch:
     digest: str
     series: WindowMaker | None = None
     spans: Mapping[str, Any] | None = None
+
+
+def check_account(name: str, num_records_in: int, num_examples: int, num_rejects: int, num_thinned: int) -> None:
+    """Raises an AccountingError unless records in = examples + rejects + records thinned out; `name`: of what holds them."""
+    if num_records_in != num_examples + num_rejects + num_thinned:
+        shown = f", {num_thinned:,} left out by data.thin" if num_thinned else ""
+        raise AccountingError(
+            f"ingest: {name}: {num_records_in:,} records in, {num_examples:,} examples and {num_rejects:,} rejects "
+            f"out{shown}. Expected as many out as in. Please report it with the file."
+        )

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from components.errors import AccountingError, RecordError, UserError
-from components.ingest.batch import Batch, FileCounts
+from components.errors import RecordError, UserError
+from components.ingest.batch import Batch, FileCounts, check_account
 from components.ingest.encodings import AUTO
 from components.ingest.image_codec import CONVERSIONS
 from components.ingest.reading import FileResult, Reading, convert_file, located, map_blocks, open_reading, rejects_of
@@ -228,12 +228,7 @@ def _account(content: dict[str, Any]) -> None:
             if name in content["by_file"]:
                 continue
             num_examples = content["windows"]["num_rows"]
-        if counts["num_records_in"] != num_examples + counts["num_rejects"] + num_thinned:
-            shown = f", {num_thinned:,} left out by data.thin" if num_thinned else ""
-            raise AccountingError(
-                f"ingest: {name}: {counts['num_records_in']:,} records in, {num_examples:,} examples and "
-                f"{counts['num_rejects']:,} rejects out{shown}. Expected as many out as in. Please report it with the file."
-            )
+        check_account(name, counts["num_records_in"], num_examples, counts["num_rejects"], num_thinned)
 
 
 def _check_splits(content: dict[str, Any]) -> None:

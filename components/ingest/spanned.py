@@ -28,7 +28,7 @@ import numpy as np
 
 from components import progress
 from components.errors import UserError
-from components.ingest.batch import Batch, FileCounts
+from components.ingest.batch import Batch, FileCounts, check_account
 from components.ingest.columns import Columns
 from components.ingest.copies import Copies, Judgement, digests_of, join
 from components.ingest.image_pool import ImagePool
@@ -250,6 +250,7 @@ class _Reader:
             dict(num_values),
             [[malformed.index for malformed in result.source.malformed] for result in results] if watched else [],
         )
+        _check_span(name, read)  # what is lost must not be kept
         span.kept.finish(begun, read, [reject for _, reject in bad], watched.fingerprints if watched else None)
         return read, results
 
@@ -264,6 +265,20 @@ class _Reader:
         """A record by its span, and its number there."""
         start, folder = next((start, folder) for start, folder in reversed(self._starts) if start <= number)
         return f"{folder}:{number - start}"
+
+
+def _check_span(name: str, read: SpanRead) -> None:
+    """Raises an AccountingError unless all records of a span that was read are accounted for."""
+    num_in = num_rejects = num_thinned = 0
+    for counts in read.files:
+        thinned = sum(counts.num_thinned.values())
+        check_account(counts.path, counts.num_records_in, sum(counts.num_examples.values()), counts.num_rejects, thinned)
+        num_in, num_rejects, num_thinned = (
+            num_in + counts.num_records_in,
+            num_rejects + counts.num_rejects,
+            num_thinned + thinned,
+        )
+    check_account(f"span {name}", num_in, sum(read.num_examples.values()), num_rejects, num_thinned)
 
 
 class _Watched:

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from components import progress
-from components.errors import ParamsError, RecordError, UserError
+from components.errors import AccountingError, ParamsError, RecordError, UserError
 from components.ingest import csv_source, sources, spanned
 from components.ingest.check import check, describe
 from components.ingest.image_batch import Task
@@ -505,6 +505,34 @@ def test_a_killed_ingest_goes_on_at_the_span_where_it_was(folder: Path, monkeypa
     assert run("out")["spans"]["ingested"] == ["2024-03"]
     assert_as_from_scratch("out")
     assert not list(Path("state").rglob(".partial*"))
+
+
+def test_a_span_that_lost_records_is_not_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for month in MONTHS[:2]:
+        put(month)
+    write = spanned.ShardWriter.write
+    with monkeypatch.context() as patch:
+        patch.setattr(spanned.ShardWriter, "write", lambda self, framed: write(self, framed[1:]))
+        with pytest.raises(AccountingError) as raised:
+            run("out")
+    assert str(raised.value) == (
+        "ingest: span 2024-01: 150 records in, 147 examples and 0 rejects out. Expected as many out as in. Please report it "
+        "with the file."
+    )
+    assert run("out")["spans"]["ingested"] == MONTHS[:2]
+    assert_as_from_scratch("out")
+
+
+def test_thinned_records_are_counted_by_span(folder: Path) -> None:
+    params = {"thin": {'payment_type == "Cash"': 0.5}}
+    put("2024-01")
+    run("out", **params)
+    put("2024-02")
+    report = run("out", **params)
+    thinned = [counts["num_thinned"] for counts in report["by_span"].values()]
+    assert min(thinned) > 20
+    assert sum(thinned) == report["num_thinned"] == 300 - sum(report["num_examples"].values())
+    assert_as_from_scratch("out", **params)
 
 
 def test_links_or_copies(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
