@@ -110,13 +110,18 @@ class KeptSpan:
         return self._read_folder / "rejected"
 
     @property
+    def was_read(self) -> bool:
+        """Whether something of it is there."""
+        return self._read_folder.is_dir()
+
+    @property
     def _read_folder(self) -> Path:
         return self.folder / READ_FOLDER
 
     def load_look(self) -> list[FileLook] | None:
-        """What its files say of their columns, if it is known."""
-        file = self.folder / LOOK_FILE
-        return [FileLook(**look) for look in json.loads(file.read_text(encoding="utf-8"))] if file.exists() else None
+        """What its files say of their columns; None if that is not known, or the file is damaged."""
+        content = _load(self.folder / LOOK_FILE)
+        return None if content is None else [FileLook(**look) for look in content]
 
     def save_look(self, looks: Sequence[FileLook]) -> None:
         """Keeps what its files say."""
@@ -126,12 +131,9 @@ class KeptSpan:
         aside.rename(self.folder / LOOK_FILE)
 
     def load_read(self) -> SpanRead | None:
-        """What was read of it, if it was."""
-        file = self._read_folder / _READ_FILE
-        if not file.exists():
-            return None
-        content = json.loads(file.read_text(encoding="utf-8"))
-        return SpanRead(**{**content, "files": [FileCounts(**each) for each in content["files"]]})
+        """What was read of it; None if it was not, or the file that tells is damaged."""
+        content = _load(self._read_folder / _READ_FILE)
+        return None if content is None else SpanRead(**{**content, "files": [FileCounts(**each) for each in content["files"]]})
 
     def is_intact(self, read: SpanRead) -> bool:
         """Whether every file is there and as it was written."""
@@ -224,3 +226,11 @@ class KeptSpans:
     def _all(self) -> list[tuple[str, Path]]:
         folders = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
         return [(path.name.rpartition("-")[0], path) for path in folders]
+
+
+def _load(file: Path) -> Any:
+    """JSON; None if there is no file, or it is damaged."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None

@@ -55,7 +55,8 @@ from components.tfrecord_writer import ShardWriter
 if TYPE_CHECKING:
     from tensorflow_metadata.proto.v0 import schema_pb2
 
-NEW = "new"
+_NEW = "new"
+_DAMAGED = "what was kept of it is damaged"
 
 
 def read_spans(
@@ -212,7 +213,7 @@ class _Reader:
             if self._digest(judgement) != read.judgement:
                 reason = "images of earlier spans are other ones now"
         if read is None or reason:
-            if reason != NEW:
+            if reason != _NEW:
                 progress.tell(f"span {span.span.name} is read anew: {reason}")
             read, results = self._read(span, judgement)
             self.ingested.append(span.span.name)
@@ -224,10 +225,12 @@ class _Reader:
     def _reason(self, span: _Span, read: SpanRead | None) -> str:
         """Why a span must be read; nothing if it need not be."""
         if read is None:
-            return "its files changed" if self.kept.others(span.kept) else NEW
+            if span.kept.was_read:
+                return _DAMAGED
+            return "its files changed" if self.kept.others(span.kept) else _NEW
         if read.facts != self.facts:
             return _difference(read.facts, self.facts)
-        return "" if span.kept.is_intact(read) else "what was kept of it is damaged"
+        return "" if span.kept.is_intact(read) else _DAMAGED
 
     def _read(self, span: _Span, judgement: Judgement | None) -> tuple[SpanRead, list[FileResult]]:
         name, begun = span.span.name, span.kept.begin()
@@ -273,11 +276,9 @@ def _check_span(name: str, read: SpanRead) -> None:
     for counts in read.files:
         thinned = sum(counts.num_thinned.values())
         check_account(counts.path, counts.num_records_in, sum(counts.num_examples.values()), counts.num_rejects, thinned)
-        num_in, num_rejects, num_thinned = (
-            num_in + counts.num_records_in,
-            num_rejects + counts.num_rejects,
-            num_thinned + thinned,
-        )
+        num_in += counts.num_records_in
+        num_rejects += counts.num_rejects
+        num_thinned += thinned
     check_account(f"span {name}", num_in, sum(read.num_examples.values()), num_rejects, num_thinned)
 
 

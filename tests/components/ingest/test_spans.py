@@ -471,17 +471,18 @@ def test_json_lines_that_lack_a_column_of_images_in_a_whole_span(folder: Path) -
 # --- what is kept
 
 
+@pytest.mark.parametrize("file", ["read/examples/Split-train/data-span-2024-01-00000-of-00002.tfrecord", "read/read.json"])
 @pytest.mark.parametrize("damage", ["cut", "missing"])
-def test_what_is_kept_and_damaged_is_read_anew(folder: Path, told: list[str], damage: str) -> None:
+def test_what_is_kept_and_damaged_is_read_anew(folder: Path, told: list[str], file: str, damage: str) -> None:
     for month in MONTHS[:2]:
         put(month)
     run("out")
-    (shard,) = Path("state").glob("2024-01-*/read/examples/Split-train/*00000-of*")
+    (path,) = Path("state").glob(f"2024-01-*/{file}")
     shutil.rmtree("out")
-    content = shard.read_bytes()
-    shard.unlink()
+    content = path.read_bytes()
+    path.unlink()
     if damage == "cut":
-        shard.write_bytes(content[:-1])
+        path.write_bytes(content[:-1])
     assert run("out")["spans"]["ingested"] == ["2024-01"]
     assert told == ["span 2024-01 is read anew: what was kept of it is damaged"]
     assert_as_from_scratch("out")
