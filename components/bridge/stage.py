@@ -40,6 +40,9 @@ RESUMABLE = ("tune", "train")
 """Stages that go on where they were killed, in the same MLflow run."""
 _MAX_STEPS_SHOWN = 50  # of hundreds of trees some lines tell as much; the run has the whole curve
 
+KEEPING = ("ingest",)
+"""Stages that keep what the next run may take, where DVC deletes nothing."""
+
 _KEY = re.compile(r"^(?=(?:recipe|data|validate|transform|model|tune|train|evaluate|register)[.:] ?\S)", re.MULTILINE)
 
 
@@ -105,6 +108,7 @@ def run_stage(stage: str, name: str, root: Path) -> list[str]:
         shutil.rmtree(scratch, ignore_errors=True)  # left by a killed stage
         scratch.mkdir(parents=True)
         try:
+<<<<<<< HEAD
             properties = tracked.exec_properties()
             if stage == "evaluate":
                 baseline = tracked.champion_folder(scratch / ".champion")
@@ -114,6 +118,13 @@ def run_stage(stage: str, name: str, root: Path) -> list[str]:
                 folders |= {} if found is None else {"baseline_profile": found}
             state = tracked.state_folder if stage in RESUMABLE else None
             made = execute(job, stage, folders, scratch, properties, state)
+=======
+            baseline = tracked.champion_folder(scratch / ".champion") if stage == "evaluate" else None
+            if baseline is not None:
+                folders["baseline_model"] = baseline
+            state = tracked.state_folder if stage in (*RESUMABLE, *KEEPING) else None
+            made = execute(job, stage, folders, scratch, tracked.exec_properties(), state)
+>>>>>>> spans
             _account(stage, folders, made)
         except TensorlineError:
             # What a refused stage found out (the anomalies, say) is worth seeing.
@@ -126,8 +137,18 @@ def run_stage(stage: str, name: str, root: Path) -> list[str]:
             _replace(folder, job.artifact(key))
         shutil.rmtree(scratch)
         tracked.write_run_file(job.artifact("runs") / f"{stage}.json")
-        shutil.rmtree(state_root(job, stage), ignore_errors=True)  # also those of inputs that are no more
+        _remove_states(state_root(job, stage), tracked.state_folder if stage in KEEPING else None)
     return outcome.lines
+
+
+def _remove_states(root: Path, kept: Path | None) -> None:
+    """Removes the states of a stage that is done, also those of inputs that are no more; `kept` stays, if it was written."""
+    if kept is None or not kept.is_dir():
+        shutil.rmtree(root, ignore_errors=True)
+        return
+    for folder in root.iterdir():
+        if folder != kept:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _follow(job: Job) -> list[str]:

@@ -29,7 +29,7 @@ class Tracked:
     """One stage execution and its run.
 
     Attributes:
-        state_folder: As `state_folder` gives it.
+        state_folder: As `state_folder` gives it; what ingest keeps there does not depend on the raw data.
     """
 
     job: Job
@@ -121,6 +121,11 @@ def state_folder(job: Job, stage: str) -> Path:
 
 
 def _state_folder(job: Job, stage: str, params: Mapping[str, Any], dependencies: Mapping[str, str]) -> Path:
+    if stage == "ingest":  # which keeps spans, each by its own content, however many of them there are
+        data = {key: value for key, value in params["data"].items() if key != "last_spans"}
+        params = {**params, "data": data}
+        raw_data = Path(job.shared.pipelines[job.name].data)
+        dependencies = {path: digest for path, digest in dependencies.items() if Path(path) != raw_data}
     inputs = json.dumps({"params": params, "dependencies": dependencies}, sort_keys=True)
     return state_root(job, stage) / hashlib.sha256(inputs.encode()).hexdigest()[:16]
 

@@ -26,6 +26,8 @@ from pydantic import (
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Name = Annotated[str, StringConstraints(min_length=1)]
 SPLITS = ("train", "eval", "test")
+SPAN = "{span}"
+"""What stands in `data.path` for the number or date of the span."""
 TABLE_FORMATS = ("csv", "jsonl", "parquet")
 TEXT_FORMATS = ("documents", "lines", "sequences", "pairs")
 _OWNERS = {
@@ -233,7 +235,12 @@ class DataParams(Params):
 
     format: Literal["csv", "jsonl", "parquet", "npz", "npy", "images", "documents", "lines", "sequences", "pairs"] = "csv"
     path: str | None = Field(
-        default=None, description="File or glob, from the repository's root; .gz of CSV and JSON Lines is read as it is."
+        default=None,
+        description="File or glob, from the repository's root; .gz of CSV and JSON Lines is read as it is. "
+        "{span} in it stands for the number or date of the span.",
+    )
+    last_spans: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Where path has {span} only: how many of the newest spans are read; none: all."
     )
     pairs: dict[Name, Name] = Field(default={}, description="Of pairs only, in place of path: column: file, aligned by lines.")
     delimiter: Annotated[str, StringConstraints(min_length=1, max_length=1)] = Field(default=",", description="Of CSV only.")
@@ -261,7 +268,9 @@ class DataParams(Params):
     on_bad_record: Literal["fail", "quarantine"] = "fail"
     max_reject_fraction: Fraction = Field(default=0.05, description="More rejects than this stop the pipeline.")
     allow_nonfinite: list[Name] = Field(default=[], description="Number columns in which NaN and inf are values.")
-    num_shards: Annotated[int, Field(ge=1, le=10_000)] = Field(default=4, description="TFRecord files a split.")
+    num_shards: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=4, description="TFRecord files a split, of each span where there are spans."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -279,6 +288,11 @@ class DataParams(Params):
         if info.data.get("format", "csv") not in formats and value != default:
             raise ValueError(f"{shown}, and data.format is {info.data['format']}; remove the key")
         return value
+
+    @property
+    def has_spans(self) -> bool:
+        """Whether the files tell by their names when they arrived."""
+        return self.path is not None and SPAN in self.path
 
     @property
     def image_columns(self) -> dict[str, ImageParams]:
@@ -345,6 +359,33 @@ class DataParams(Params):
                 raise ValueError("give data.pairs with two columns and their files, and neither data.path nor by: files")
         elif isinstance(self.split, FilesSplit) == (self.path is not None):
             raise ValueError("give data.path, or data.split with by: files, and not both")
+        return self
+
+    @model_validator(mode="after")
+    def _spans_suit_the_rest(self) -> DataParams:
+        elsewhere = {f"pairs.{column}": path for column, path in self.pairs.items()}
+        elsewhere |= {f"images.{column}.root": image.root for column, image in self.images.items() if image.root}
+        if isinstance(self.split, FilesSplit):
+            elsewhere |= {f"split.{split}": getattr(self.split, split) for split in SPLITS}
+        if wrong := [key for key, path in elsewhere.items() if SPAN in path]:
+            raise ValueError(f"{wrong[0]}: only data.path may hold {SPAN}; name the files of all spans by a wildcard")
+        if not self.has_spans:
+            if self.last_spans is not None:
+                raise ValueError(f"last_spans: data.path has no {SPAN}, so there are none; put it there, or remove the key")
+            return self
+        path = str(self.path)
+        if path.count(SPAN) > 1:
+            raise ValueError(f"path: expected {SPAN} once, got {path!r}; put a wildcard in place of the others")
+        if f"*{SPAN}" in path or f"{SPAN}*" in path:
+            raise ValueError(
+                f"path: {SPAN} stands beside a wildcard in {path!r}, so nothing tells where the span ends; put what stands "
+                "between them in the files' names there, or remove the wildcard"
+            )
+        if self.windows is not None:
+            raise ValueError(
+                "windows: a window may begin in one span and end in the next, so spans can't be read one by one; put a "
+                f"wildcard in place of {SPAN} in data.path"
+            )
         return self
 
 

@@ -158,6 +158,7 @@ def _narrow(data: DataParams, path: str, needed: Collection[str]) -> DataParams:
     if data.windows is not None:
         changes |= {"label": data.label, "split": {"by": "calendar"}}
     changes["path"] = glob.escape(path) if Path(path).exists() else path
+    changes["last_spans"] = None  # new records are all wanted
     suffix = PurePath(path.removesuffix(".gz")).suffix.lower()
     if data.format == "pairs":  # new ones have no partners: the lines of one file
         (column, *others) = needed
