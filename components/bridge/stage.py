@@ -108,7 +108,6 @@ def run_stage(stage: str, name: str, root: Path) -> list[str]:
         shutil.rmtree(scratch, ignore_errors=True)  # left by a killed stage
         scratch.mkdir(parents=True)
         try:
-<<<<<<< HEAD
             properties = tracked.exec_properties()
             if stage == "evaluate":
                 baseline = tracked.champion_folder(scratch / ".champion")
@@ -116,15 +115,8 @@ def run_stage(stage: str, name: str, root: Path) -> list[str]:
             elif stage == "validate":
                 found, properties = tracked.champion_profile(scratch / ".champion")
                 folders |= {} if found is None else {"baseline_profile": found}
-            state = tracked.state_folder if stage in RESUMABLE else None
-            made = execute(job, stage, folders, scratch, properties, state)
-=======
-            baseline = tracked.champion_folder(scratch / ".champion") if stage == "evaluate" else None
-            if baseline is not None:
-                folders["baseline_model"] = baseline
             state = tracked.state_folder if stage in (*RESUMABLE, *KEEPING) else None
-            made = execute(job, stage, folders, scratch, tracked.exec_properties(), state)
->>>>>>> spans
+            made = execute(job, stage, folders, scratch, properties, state)
             _account(stage, folders, made)
         except TensorlineError:
             # What a refused stage found out (the anomalies, say) is worth seeing.
