@@ -150,7 +150,19 @@ def mlflow_server(folder: Path, *options: str, environment: Mapping[str, str] | 
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "AWS_"))}
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "2", *options]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "2",
+        *options,
+    ]
     with log.open("w") as out:
         process = subprocess.Popen(
             command,
