@@ -41,11 +41,10 @@ def command(fix: bool, as_json: bool) -> None:
         f"{time.monotonic() - started:.1f} s"
     )
     if report.num_without_list:
-        click.echo(
-            f"{report.num_without_list:,} versions have no recorded digests of their files: only model.json was compared"
-        )
+        versions = "1 version has" if report.num_without_list == 1 else f"{report.num_without_list:,} versions have"
+        click.echo(f"{versions} no recorded digests of the files: only model.json was compared")
     left = sum(not finding.mended for finding in report.findings)
     mended = len(report.findings) - left
-    told = f"{left:,} findings are left" if left else "all is sound"
-    click.echo(f"{told}, {mended:,} were mended" if mended else told)
+    told = f"{left:,} to mend" if left else "all is sound"
+    click.echo(f"{told}, {mended:,} mended" if mended else told)
     sys.exit(1 if left else 0)

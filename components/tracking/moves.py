@@ -151,7 +151,7 @@ def _record(
     now = datetime.now(timezone.utc)
     move = Move(now.isoformat(timespec="seconds"), f"{user_name()}@{socket.gethostname()}", kind, *versions, redact(why))
     stamp = f"{_MOVE_PREFIX}{now:%Y%m%dT%H%M%S.%f}Z-"
-    # The order of the moves is that of their names, also where the clock of the machine that moved last was ahead of this one's.
+    # The order of the moves is that of their names, also where the clock of whoever moved last was ahead of this one.
     last = max((name for name in registered_model(store, model_name).tags if name.startswith(_MOVE_PREFIX)), default="")
     name = f"{stamp if stamp > last else f'{last}-'}{secrets.token_hex(2)}"
     store.client.set_registered_model_tag(model_name, name, json.dumps(asdict(move), ensure_ascii=False))

@@ -1,10 +1,10 @@
 """Keeps out everyone else who changes a registered model: promotions at the same moment would not know of each other.
 
-On a SQLite store that is a lock of the file system. A server has no lock, nor any way to change something only if it is still as
-it was read; so people queue up by tags on the registered model, as customers do in Lamport's bakery ("A new solution of Dijkstra's
-concurrent programming problem", CACM 17(8), 1974). It asks only that what was written is seen by all who read afterwards. Whoever
-is in the queue gives a sign of life every few seconds; a tag that no longer changes is that of a process which was killed, and
-the next one takes it away. No clock of one machine is compared with that of another.
+On a SQLite store that is a lock of the file system. A server has no lock, nor any way to change something only if it is still
+as it was read; so people queue up by tags on the registered model, as customers do in Lamport's bakery ("A new solution of
+Dijkstra's concurrent programming problem", CACM 17(8), 1974). It asks only that what was written is seen by all who read
+afterwards. Whoever is in the queue gives a sign of life every few seconds; a tag that no longer changes is that of a process
+which was killed, and the next one takes it away. No clock of one machine is compared with that of another.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ def registry_lock(store: Store, model_name: str) -> Iterator[None]:
         store.client.delete_registered_model_tag(model_name, place.key)
     if lost:
         raise TensorlineError(
-            f"model '{model_name}' in {store.shown}: this process gave no sign of life for {STALE_S:.0f} s while it changed the "
-            "model, and others went on. Expected a machine that is not suspended, and a network that stays: look at tensorline "
-            "history, and run it again if the change is not there."
+            f"model '{model_name}' in {store.shown}: this process gave no sign of life for {STALE_S:.0f} s while it changed "
+            "the model, and others went on. Expected a machine that is not suspended, and a network that stays: look at "
+            "tensorline history, and run it again if the change is not there."
         )
 
 

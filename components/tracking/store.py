@@ -216,15 +216,16 @@ def _check_server(store: Store) -> None:
         )
     except (MlflowException, OSError) as error:  # those of requests are OSErrors
         raise UserError(
-            f"MLflow store {store.shown}: no answer ({redact(_first_cause(error))}). Expected the server that MLFLOW_TRACKING_URI names: "
-            "is the address right, and the server running? To work without it: unset MLFLOW_TRACKING_URI"
+            f"MLflow store {store.shown}: no answer ({redact(_first_cause(error))}). Expected the server that "
+            "MLFLOW_TRACKING_URI names: is the address right, and the server running? To work without it: unset "
+            "MLFLOW_TRACKING_URI"
         ) from None
     if answer.status_code != _OK:
         text = redact(" ".join(answer.text.split())[:300])
         raise UserError(
-            f"MLflow store {store.shown}: refused with status {answer.status_code}: {text}. Expected to be let in: for 401 set "
-            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN; for 403 ask who runs the server "
-            "for the right to it, and whether its --allowed-hosts has this address"
+            f"MLflow store {store.shown}: refused with status {answer.status_code}: {text}. Expected to be let in: for 401 "
+            "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN; for 403 ask who runs the "
+            "server for the right to it, and whether its --allowed-hosts has this address"
         )
 
 

@@ -99,10 +99,8 @@ def _damaged(recorded: Recorded, name: str, path: Path, digest: str | None, need
     content = "it can't be read" if digest is None else f"its content has the md5 {digest}"
     list_of = "the list of the files of " if name.endswith(DIRECTORY) else ""
     if not needed:
-        what = (
-            f"damaged: {content}; expected the one that its name says. Nothing of dvc.lock needs it: it is of an older build"
-        )
-        return Finding(CHECK, "error", str(shown), what, "tensorline verify --fix removes it; dvc pull brings it back")
+        what = f"damaged: {content}; expected the one that its name says. Nothing needs it: it is of an older build"
+        return Finding(CHECK, "error", str(shown), what, "tensorline verify --fix removes it")
     users = _listed(file for file, _ in needed)
     what = f"damaged: {content}; expected the one that its name says. It is {list_of}{users}"
     again = needed[0][1].again

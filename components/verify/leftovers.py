@@ -27,7 +27,7 @@ def check_leftovers(root: Path, *, fix: bool) -> list[Finding]:
         root: The repository's root.
         fix: Removes them, and puts an old artifact back where its stage was killed before the new one stood.
     """
-    findings = []
+    findings: list[Finding] = []
     for pipeline in _folders(root / "artifacts"):
         findings += _of_stages(root, pipeline, fix=fix)
         for file in sorted((pipeline / "runs").glob(".*.json.new")):
@@ -75,11 +75,10 @@ def _removed(root: Path, path: Path, what: str, *, fix: bool) -> Finding:
 
 def _partial_files(root: Path) -> Iterator[Path]:
     """Files of predictions and logs that are renamed once they are whole, in the root and below artifacts/."""
-    for folder, names in [(root, os.listdir(root)), *((Path(top), files) for top, _, files in os.walk(root / "artifacts"))]:
-        for name in sorted(names):
-            path = folder / name
-            if name.endswith(".partial") and path.is_file() and not _is_written(path):
-                yield path
+    below = (Path(folder, name) for folder, _, names in os.walk(root / "artifacts") for name in names)
+    for path in sorted([*root.iterdir(), *below]):
+        if path.name.endswith(".partial") and path.is_file() and not _is_written(path):
+            yield path
 
 
 def _is_written(path: Path) -> bool:
@@ -105,9 +104,9 @@ def _is_running(root: Path, pipeline: str, stage: str = "") -> bool:
         try:
             command = process.cmdline()
             runs = any(word == f"components.{stage}" or (not stage and word.startswith("components.")) for word in command)
-            if (runs or (stage in {"", "train"} and "train" in command)) and pipeline in command:
-                if Path(process.cwd()) == root.resolve():
-                    return True
+            runs = runs or (stage in {"", "train"} and "train" in command)  # tensorline train NAME
+            if runs and pipeline in command and Path(process.cwd()) == root.resolve():
+                return True
         except psutil.Error:
             continue
     return False
