@@ -19,9 +19,11 @@ from pathlib import Path
 
 import pytest
 
-SECRET = "s3cret-of-the-tests"
+SECRET = "s3cret-of-the-tests"  # noqa: S105  of no server but these
 """The secret key of S3; nothing may write it to a file that git or a run keeps."""
 _START_S = 120.0
+# The jobs are those of MLflow's pages for language models: seven more processes.
+_SERVER_ENVIRONMENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONUTF8": "1"}
 
 
 @dataclass(frozen=True)
@@ -150,24 +152,13 @@ def mlflow_server(folder: Path, *options: str, environment: Mapping[str, str] | 
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "AWS_"))}
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--workers",
-        "2",
-        *options,
-    ]
+    serve = ["--host", "127.0.0.1", "--port", str(port), "--workers", "2"]
+    command = [sys.executable, "-m", "mlflow", "server", *serve, *options]
     with log.open("w") as out:
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env={**kept, "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONUTF8": "1", **(environment or {})},
+            env={**kept, **_SERVER_ENVIRONMENT, **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
