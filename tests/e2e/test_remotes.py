@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
+import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from components.tracking.store import Store
+from components.errors import UserError
+from components.tracking.moves import champion_version, history
+from components.tracking.store import Store, sqlite_uri
 from tests.e2e.clone import Clone, copy_sources
 from tests.servers import S3, SECRET, mlflow_server, postgresql, s3_server
 
@@ -38,6 +44,41 @@ from components.cli import main
 for line in sys.argv[1:]:
     print("$", line, flush=True)
     print("exit", main(line.split()), flush=True)
+"""
+
+
+PERSON = """
+import sys
+from pathlib import Path
+from components.errors import UserError
+from components.tracking.moves import champion_version
+from components.tracking.provenance import GitState
+from components.tracking.registry import DIGEST, Candidate, register_candidate
+from components.tracking.runs import start_stage_run
+from components.errors import UserError
+from components.tracking.moves import champion_version, history
+from components.tracking.store import Store, sqlite_uri
+import mlflow, tensorflow
+
+me, model, *stores = sys.argv[1:]
+clean = GitState("c0ffee", "main", dirty=False, diff="", untracked=())
+for store in map(Store, stores):
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for number in range(3):
+        told = {"params": {"number": number}, "tags": {"by": me}}
+        with start_stage_run(store, "duet", "train", git=clean, dependencies={}, **told) as run:
+            run.log_history([{"loss": 1.0}] * 3)
+            run.log_trial("trial 00", {"units": 1}, [], {"score": 1.0})
+        while True:
+            champion = champion_version(store, "duet")
+            against = champion.tags[DIGEST] if champion else None
+            candidate = Candidate("duet", "duet", Path(model), f"{me}{number}", True, "better", {}, against, run.ref.run_id)
+            try:
+                register_candidate(store, candidate)
+                break
+            except UserError as error:  # the other was faster: judged against another champion than there is now
+                assert "the evaluation compared the candidate with" in str(error), error
 """
 
 
@@ -91,7 +132,11 @@ def test_everything_of_a_pipeline_is_on_the_server(team: Team) -> None:
     trials = client.search_runs([train.info.experiment_id], f"tags.`mlflow.parentRunId` = '{tune}'")
     assert [trial.info.status for trial in trials] == ["FINISHED"] * 2
     version = client.get_model_version_by_alias("penguins", "champion")
-    assert (version.version, version.run_id, version.tags["tensorline.verdict"]) == (1, train.info.run_id, "no incumbent")
+    assert (str(version.version), version.run_id, version.tags["tensorline.verdict"]) == (
+        "1",
+        train.info.run_id,
+        "no incumbent",
+    )
     stored = team.s3.keys("mlflow/")
     assert any(key.endswith("/artifacts/curves/loss.png") for key in stored)
     assert any(key.endswith("/artifacts/artifacts/model/Format-Serving/saved_model.pb") for key in stored)
@@ -124,3 +169,82 @@ def test_a_fresh_clone_pulls_from_s3_and_has_nothing_to_do(team: Team, tmp_path:
     assert re.search(r"9 runs, 1 model versions; [\d.]+ MB rehashed in [\d.]+ s\nall is sound\nexit 0\n", told), told
     assert "penguins, version 1: 344 records, 344 predictions in answers.csv" in told
     assert "Champion now: version 1." in told
+
+
+def test_two_people_at_once_lose_nothing(team: Team, tmp_path: Path) -> None:
+    stores = [team.mlflow, sqlite_uri(tmp_path / "mlruns" / "mlflow.db")]
+    model = team.ann.root / "artifacts" / "penguins" / "model"
+    people = [
+        subprocess.Popen(
+            [sys.executable, "-c", PERSON, name, model, *stores],
+            cwd=team.ann.root,
+            env=team.ann.environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("ann", "bob")
+    ]
+    for _ in stores:
+        for person in people:
+            assert person.stdout is not None
+            assert person.stdout.readline() == "ready\n"
+        for person in people:
+            assert person.stdin is not None
+            print(file=person.stdin, flush=True)
+    for person in people:
+        _, error = person.communicate(timeout=300)
+        assert person.returncode == 0, error
+    for store in map(Store, stores):
+        experiment = store.client.get_experiment_by_name("duet").experiment_id
+        runs = store.client.search_runs([experiment], "tags.`tensorline.stage` = 'train'")
+        found = sorted((run.data.tags["by"], run.data.params["number"], run.info.status) for run in runs)
+        assert found == [(name, str(number), "FINISHED") for name in ("ann", "bob") for number in range(3)]
+        assert all(len(store.client.get_metric_history(run.info.run_id, "loss")) == 3 for run in runs)
+        trials = store.client.search_runs([experiment], "tags.`tensorline.stage` = 'train.trial'")
+        parents = sorted(trial.data.tags["mlflow.parentRunId"] for trial in trials)
+        assert parents == sorted(run.info.run_id for run in runs)
+        versions = store.client.search_model_versions("name = 'duet'")
+        assert sorted(int(version.version) for version in versions) == [1, 2, 3, 4, 5, 6]
+        digests = sorted(version.tags["tensorline.digest"] for version in versions)
+        assert digests == [f"{name}{number}" for name in ("ann", "bob") for number in range(3)]
+        # Each was judged against the champion that it replaced, so the moves are a chain.
+        moves = history(store, "duet")
+        assert [move.kind for move in moves] == ["promote"] * 6
+        assert [move.from_version for move in moves] == [None, *(move.to_version for move in moves[:-1])]
+        assert sorted(move.to_version or "" for move in moves) == ["1", "2", "3", "4", "5", "6"]
+        champion = champion_version(store, "duet")
+        assert champion is not None
+        assert str(champion.version) == moves[-1].to_version
+        (model_entry,) = store.client.search_registered_models("name = 'duet'")
+        assert not [tag for tag in model_entry.tags if tag.startswith("tensorline.lock.")]
+
+
+def test_the_champion_goes_back_and_both_see_it(team: Team) -> None:
+    commands = ("rollback duet --why slow", "history duet")
+    team.ann.edit("params.yaml", r"(  penguins: .*\n)", r"\1  duet: {data: data/penguins, recipe: recipes/tabular}\n")
+    shutil.copytree(team.ann.root / "pipelines" / "penguins", team.ann.root / "pipelines" / "duet")
+    team.ann.edit("pipelines/duet/params.yaml", "model_name: penguins", "model_name: duet")
+    moves = history(Store(team.mlflow), "duet")
+    told = team.ann.run(sys.executable, "-c", COMMANDS, *commands, **team.environment()).stdout
+    now, before = moves[-1].to_version, moves[-2].to_version
+    assert f"duet: the champion is version {before} now; it was version {now}.\nexit 0\n" in told
+    assert f"Champion now: version {before}." in told
+
+
+def test_a_host_that_the_server_does_not_allow(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    # 127.0.0.1 is allowed by MLflow's default, a name that others point there is not: the DNS rebinding that it prevents.
+    monkeypatch.setattr(socket, "getaddrinfo", functools.partial(_resolve, socket.getaddrinfo))
+    uri = team.mlflow.replace("127.0.0.1", "mlflow.team.example")
+    message = (
+        f"MLflow store {uri}: refused with status 403: Invalid Host header - possible DNS rebinding attack detected. Expected "
+        "to be let in: for 401 set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN; for 403 "
+        "ask who runs the server for the right to it, and whether its --allowed-hosts has this address"
+    )
+    with pytest.raises(UserError, match=f"^{re.escape(message)}$"):
+        _ = Store(uri).client
+
+
+def _resolve(original: Callable[..., Any], host: str, *arguments: Any, **options: Any) -> Any:
+    return original("127.0.0.1" if host == "mlflow.team.example" else host, *arguments, **options)
