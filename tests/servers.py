@@ -39,13 +39,11 @@ class S3:
     bucket: str
 
     def environment(self) -> dict[str, str]:
-        """What AWS's clients read; no file of this machine's user is looked at."""
+        """What AWS's clients read, before any file of this machine's user."""
         return {
             "AWS_ACCESS_KEY_ID": "tests",
             "AWS_SECRET_ACCESS_KEY": SECRET,
             "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 

@@ -53,8 +53,9 @@ class Clone:
     def commit(self) -> None:
         """Commits everything, to a repository that is made if there is none."""
         identity = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
+        init = [] if (self.root / ".git").exists() else [["git", "init", "--quiet", "--initial-branch=main"]]
         for command in (
-            ["git", "init", "--quiet", "--initial-branch=main"],
+            *init,
             ["git", "add", "--all"],
             ["git", *identity, "commit", "--quiet", "--message", "A clone."],
         ):

@@ -28,6 +28,7 @@ from components.tracking.store import Store, open_store, sqlite_uri
 from components.verify.finding import Finding
 from components.verify.verify import Report, verify
 
+ROOT = Path(__file__).parents[3]
 CLEAN = GitState("c0ffee", "main", dirty=False, diff="", untracked=())
 NO_PROCESS = "4194305"  # above the greatest process id that Linux gives
 ROT_MD5 = hashlib.md5(b"rot", usedforsecurity=False).hexdigest()
@@ -167,6 +168,10 @@ def test_a_damaged_object_is_replaced_by_the_copy_in_the_workspace(root: Path) -
     found = damaged_object(root, path, "artifacts/taxi/model/keras/model.keras")
     assert findings(root) == [found]
     assert path.read_bytes() == b"rot"
+    # docs/verify.md shows it so.
+    told = CliRunner().invoke(cli.command, catch_exceptions=False).stdout.splitlines()[:2]
+    example = re.findall(r"```\n(.*?)\n```", (ROOT / "docs" / "verify.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert ["\n".join(told)] == [re.sub("6b/ab…", "/".join(path.parts[-2:]), text).replace("c7…", ROT_MD5) for text in example]
     assert findings(root, fix=True) == [replace(found, done="replaced by the copy in the workspace", mended=True)]
     assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"weights", 0o444)
     assert findings(root) == []
