@@ -32,6 +32,7 @@ COMMANDS = {
     "tfx": "Runs a pipeline with TFX's own LocalDagRunner instead of DVC.",
     "train": "Runs the stage train of a pipeline, also as one of several workers.",
     "trials": "Prints every trial of a pipeline's last search, the best first.",
+    "verify": "Holds everything against what was recorded; --fix mends what can be mended.",
 }
 
 

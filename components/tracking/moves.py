@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from components.errors import UserError
 from components.tracking.process import user_name
 from components.tracking.redaction import redact
+from components.tracking.registry_lock import registry_lock
 from components.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -62,10 +63,10 @@ def rollback(store: Store, model_name: str, why: str, to: str | None = None) -> 
 
     Raises: UserError if there is no such model, champion or version, or nothing to go back to.
     """
-    with store.lock():
+    registered_model(store, model_name)
+    with registry_lock(store, model_name):
         current = champion_version(store, model_name)
         if current is None:
-            registered_model(store, model_name)
             raise UserError(f"model '{model_name}' has no champion in {store.shown}. Expected one; dvc repro makes one.")
         versions = {str(version.version) for version in versions_of(store, model_name)}
         target = to if to is not None else _previous(history(store, model_name), str(current.version), versions)
@@ -95,8 +96,8 @@ def promote(store: Store, model_name: str, version: str, why: str) -> Move:
     """
     if not why.strip():
         raise UserError("--why: expected why this version is to be the champion, got nothing. It is recorded in the history.")
-    with store.lock():
-        registered_model(store, model_name)
+    registered_model(store, model_name)
+    with registry_lock(store, model_name):
         current = champion_version(store, model_name)
         versions = {str(each.version) for each in versions_of(store, model_name)}
         if version not in versions or (current is not None and str(current.version) == version):
@@ -112,7 +113,7 @@ def promote(store: Store, model_name: str, version: str, why: str) -> Move:
 
 
 def move_champion(store: Store, model_name: str, kind: Literal["promote", "rollback", "override"], to: str, why: str) -> Move:
-    """Moves the alias and records it; the caller holds `store.lock()`."""
+    """Moves the alias and records it; the caller holds `registry_lock`."""
     model = registered_model(store, model_name)
     current = model.aliases.get(CHAMPION)
     current = str(current) if current is not None else None
@@ -178,7 +179,10 @@ def _record(
 ) -> Move:
     now = datetime.now(timezone.utc)
     move = Move(now.isoformat(timespec="seconds"), f"{user_name()}@{socket.gethostname()}", kind, *versions, redact(why))
-    name = f"{_MOVE_PREFIX}{now:%Y%m%dT%H%M%S.%f}Z-{secrets.token_hex(2)}"
+    stamp = f"{_MOVE_PREFIX}{now:%Y%m%dT%H%M%S.%f}Z-"
+    # The order of the moves is that of their names, also where the clock of whoever moved last was ahead of this one.
+    last = max((name for name in registered_model(store, model_name).tags if name.startswith(_MOVE_PREFIX)), default="")
+    name = f"{stamp if stamp > last else f'{last}-'}{secrets.token_hex(2)}"
     store.client.set_registered_model_tag(model_name, name, json.dumps(asdict(move), ensure_ascii=False))
     return move
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -16,8 +17,9 @@ from components.tracking.flatten import cut
 from components.tracking.moves import OVERRIDDEN, ROLLED_BACK, champion_version, move_champion, registered_model, versions_of
 from components.tracking.packaging import ARTIFACT, pack
 from components.tracking.profiles import PROFILE, add_profile
-from components.tracking.provenance import git_state
+from components.tracking.provenance import digest_paths, git_state
 from components.tracking.redaction import redact
+from components.tracking.registry_lock import registry_lock
 from components.tracking.run_log import RunLog, reopen
 from components.tracking.runs import COMMIT, start_stage_run
 from components.tracking.store import Store, local_path
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
 Verdict = Literal["promoted", "refused", "no incumbent", "unchanged"]
 """`no incumbent`: promoted, as there was no champion; `unchanged`: the candidate is the champion already."""
 DIGEST = "tensorline.digest"
+FILES_DIGEST = "tensorline.files"
+"""Tag of a version: sha256 of its file `FILES`."""
+FILES = "files.json"
+"""Beside the model's files: the sha256 of each, by its path."""
 _VERDICT = "tensorline.verdict"
 _REASON = "tensorline.reason"
 _METRICS = "tensorline.metrics"
@@ -205,8 +211,8 @@ def register_candidate(store: Store, candidate: Candidate) -> Registration:
     Raises: UserError if the champion is another one now than the gate compared the candidate with.
     """
     client = store.client
-    with store.lock():
-        _ensure_model(store, candidate.model_name)
+    _ensure_model(store, candidate.model_name)
+    with registry_lock(store, candidate.model_name):
         current = champion_version(store, candidate.model_name)
         found = versions_of(store, candidate.model_name, f" AND tags.`{DIGEST}` = '{candidate.digest}'")
         version = min(found, key=lambda each: int(each.version)) if found else None
@@ -317,7 +323,7 @@ def _create_version(store: Store, candidate: Candidate, tags: Mapping[str, str])
 
 def _create_version_on(store: Store, candidate: Candidate, run: RunLog, tags: Mapping[str, str]) -> ModelVersion:
     data = store.client.get_run(run.ref.run_id).data
-    model = _log_model(store, candidate, run, data.params)
+    model, files_digest = _log_model(store, candidate, run, data.params)
     with store.as_default():
         version = store.client.create_model_version(
             candidate.model_name,
@@ -327,6 +333,7 @@ def _create_version_on(store: Store, candidate: Candidate, run: RunLog, tags: Ma
             tags={
                 **tags,
                 DIGEST: candidate.digest,
+                FILES_DIGEST: files_digest,
                 COMMIT: data.tags.get(COMMIT, "unknown"),
                 "tensorline.run_id": run.ref.run_id,
                 "tensorline.pipeline": candidate.pipeline,
@@ -338,8 +345,8 @@ def _create_version_on(store: Store, candidate: Candidate, run: RunLog, tags: Ma
     return version
 
 
-def _log_model(store: Store, candidate: Candidate, run: RunLog, params: Mapping[str, str]) -> LoggedModel:
-    """Logs the model to the run; READY only once all files are there."""
+def _log_model(store: Store, candidate: Candidate, run: RunLog, params: Mapping[str, str]) -> tuple[LoggedModel, str]:
+    """Logs the model to the run; READY only once all files are there. Returns it, and the digest of its files."""
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model
 
@@ -358,10 +365,20 @@ def _log_model(store: Store, candidate: Candidate, run: RunLog, params: Mapping[
         pack(named, packed, ids, candidate.example)
         if candidate.profile_dir is not None:
             shutil.copytree(candidate.profile_dir, packed / PROFILE)
+        files_digest = _note_digests(packed)
         client.log_model_artifacts(model.model_id, str(packed))
     client.log_outputs(run.ref.run_id, [LoggedModelOutput(model.model_id, step=0)])
     _copy_metrics(store, run.ref.run_id, model.model_id)
-    return client.finalize_logged_model(model.model_id, "READY")
+    return client.finalize_logged_model(model.model_id, "READY"), files_digest
+
+
+def _note_digests(packed: Path) -> str:
+    """Writes `FILES`, so that `tensorline verify` can tell later which file is not as it was; returns its digest."""
+    files = sorted(path for path in packed.rglob("*") if path.is_file())
+    digests = digest_paths([path.relative_to(packed).as_posix() for path in files], packed)
+    text = json.dumps(digests, indent=1, ensure_ascii=False) + "\n"
+    (packed / FILES).write_text(text, encoding="utf-8")
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _copy_metrics(store: Store, run_id: str, model_id: str) -> None:

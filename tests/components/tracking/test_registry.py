@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import re
@@ -107,7 +108,9 @@ def test_the_first_candidate_becomes_champion(store: Store, candidate: Candidate
     version = store.client.get_model_version("taxi", "1")
     assert (version.run_id, version.source, version.aliases) == (run_id, f"models:/{model_id}", ["champion"])
     assert version.description == "no incumbent: every threshold is met, no incumbent"
+    files = local_path(store.client.get_logged_model(model_id).artifact_location) / "files.json"
     assert version.tags == {
+        "tensorline.files": hashlib.sha256(files.read_bytes()).hexdigest(),
         "tensorline.verdict": "no incumbent",
         "tensorline.reason": "every threshold is met, no incumbent",
         "tensorline.metrics": '{"auc": 0.91}',
