@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,12 @@ class Model:
             for name, tensor in self._signature.structured_outputs.items()
         }
         self.schema = pa.schema([(name, array.type) for name, array in self._columns(outputs).items()])
+
+    @property
+    def signatures(self) -> Mapping[str, Any]:
+        """Name → concrete function; they compute as long as the model is held."""
+        signatures: Mapping[str, Any] = self._loaded.signatures
+        return signatures
 
     def answer(self, examples: pa.Array) -> dict[str, pa.Array]:
         """The columns of `schema`, [examples].
