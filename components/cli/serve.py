@@ -15,7 +15,7 @@ import click
 @click.option("--port", default=8501, type=click.IntRange(0, 65535), help="0 takes a free one.")
 @click.option("--version", metavar="N", help="Serve this version of the registered model, not the champion.")
 @click.option(
-    "--poll", default=5.0, type=click.FloatRange(0), metavar="SECONDS", help="Ask so often for a new champion; 0: never."
+    "--poll", default=5.0, type=click.FloatRange(0), metavar="SECONDS", help="How often to look for a new champion; 0: never."
 )
 @click.option("--threads", default=2, type=click.IntRange(1), help="That call the model.")
 @click.option("--batch-rows", default=1024, type=click.IntRange(1), help="At most, in one call of the model.")
@@ -31,12 +31,8 @@ import click
     help="Values that the schema does not expect: count them in /metrics, or refuse them.",
 )
 @click.option("--log-sample", default=0.0, type=click.FloatRange(0, 1), metavar="SHARE", help="Of the rows, to be logged.")
-@click.option(
-    "--log-max", default=256.0, type=click.FloatRange(0, min_open=True), metavar="MIB", help="The oldest files go first."
-)
-@click.option(
-    "--grace", default=30.0, type=click.FloatRange(0), metavar="SECONDS", help="To finish what is in flight at the end."
-)
+@click.option("--log-max", default=256.0, type=click.FloatRange(0, min_open=True), metavar="MIB", help="The oldest go first.")
+@click.option("--grace", default=30.0, type=click.FloatRange(0), metavar="S", help="To finish requests at the end.")
 def command(
     name: str,
     host: str,

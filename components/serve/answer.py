@@ -19,8 +19,8 @@ _BINARY = "_bytes"
 def to_json(outputs: Mapping[str, np.ndarray], form: Format, num_rows: int) -> bytes:
     """The body of the answer.
 
-    Floats are written with the digits that tell a 32-bit one from its neighbours. NaN and infinite ones are the tokens NaN, Infinity
-    and -Infinity, as with TensorFlow Serving.
+    Floats are written with the digits that tell a 32-bit one from its neighbours. NaN and infinite ones are the tokens NaN,
+    Infinity and -Infinity, as with TensorFlow Serving.
 
     Args:
         outputs: Name → array.

@@ -1,6 +1,7 @@
 """Joins the rows of requests that come at the same time into one call of the model, as TensorFlow Serving's batching does.
 
-A batch waits a moment for company, and for as long as all of the model's threads are busy; so under load batches grow by themselves.
+A batch waits a moment for company, and for as long as all of the model's threads are busy; so under load batches grow by
+themselves.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What the raw columns of a request may hold: the model says which there are and of what kinds, the schema what stands in them.
+"""What the raw columns of a request may hold: the model says which there are and of what kinds, the schema what values.
 
-Images and texts are brought into the form that ingest gives them, so that what the model sees when it serves is what it saw when
-it learned: images upright and as PNG or JPEG, texts in their normal form.
+Images and texts are brought into the form that ingest gives them, so that what the model sees when it serves is what it saw
+when it learned: images upright and as PNG or JPEG, texts in their normal form.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pyarrow as pa
 from components.ingest.image_codec import Limits, UnusableImageError, check
 from components.ingest.kinds import Kind
 from components.ingest.text_column import TextColumn
-from components.params.models import DataParams
+from components.params.models import DataParams, ImageParams
 from components.serve.refusal import bad_request
 
 if TYPE_CHECKING:
@@ -268,8 +268,8 @@ def _column(
     shape, dtype = tuple(spec.shape[1:]), spec.dtype.as_numpy_dtype
     image = None
     if kind == "bytes":
-        of_image = data.image_columns[name] if name in data.image_columns else None
-        image = Limits(50_000_000, "reject") if of_image is None else Limits(of_image.max_pixels, of_image.animated)
+        of_image = data.image_columns.get(name) or ImageParams()
+        image = Limits(of_image.max_pixels, of_image.animated)
     text = TextColumn(name, data.text_columns[name]) if name in data.text_columns else None
     if feature is None or schema is None:
         return Column(name, kind, shape, dtype, may_be_null=image is None, image=image, text=text)

@@ -27,8 +27,8 @@ class Source(Protocol):
 class Keeper:
     """A thread asks the registry now and then; a new champion is loaded and warmed in it, aside.
 
-    Whoever answers a request takes `current` once and holds it: so requests in flight finish on the version that they began with,
-    and that is let go with the last of them.
+    Whoever answers a request takes `current` once and holds it: so requests in flight finish on the version that they began
+    with, and that is let go with the last of them.
 
     Args:
         source: Of versions.

@@ -80,7 +80,7 @@ def openapi(served: Served) -> dict[str, Any]:
                         "instances": {
                             "type": "array",
                             "minItems": 1,
-                            "items": {"anyOf": [{"$ref": "#/components/schemas/Row"}, {}]},
+                            "items": {"$ref": "#/components/schemas/Row"},
                         },
                         "inputs": {"description": "Columns: a list of values each."},
                     },

@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -47,8 +48,8 @@ class Request:
 def parse(body: bytes, signatures: Mapping[str, Signature], contract: Contract) -> Request:
     """Reads the body.
 
-    Without `signature_name`, `{"b64": …}` alone in place of a row is a serialized tf.Example for `serving_default`, as it is for
-    TensorFlow Serving, and all else are raw columns for `serve_raw`.
+    Without `signature_name`, `{"b64": …}` alone in place of a row is a serialized tf.Example for `serving_default`, as it is
+    for TensorFlow Serving, and all else are raw columns for `serve_raw`.
 
     Args:
         body: JSON; NaN and Infinity are taken as TensorFlow Serving takes them.
@@ -136,7 +137,7 @@ def _of_rows(rows: list[Any], signature: Signature, contract: Contract, *, raw: 
             for row, value in enumerate(values):
                 if value is ABSENT:
                     raise bad_request(f"instances[{row}]: no {name!r}, which the signature {signature.name} takes")
-            arrays[name] = _tensor(values, signature.inputs[name], lambda row, name=name: place(row, name))  # type: ignore[misc]
+            arrays[name] = _tensor(values, signature.inputs[name], partial(place, name=name))
     return Request(signature, "instances", arrays, len(rows), raw, anomalies)
 
 
@@ -169,12 +170,16 @@ def _of_columns(value: Any, signature: Signature, contract: Contract, *, raw: bo
     for name, tensor in signature.inputs.items():
         if columns[name] is ABSENT:
             raise bad_request(f"inputs: no {name!r}, which the signature {signature.name} takes")
-        arrays[name] = _tensor(columns[name], tensor, lambda row, name=name: f"{where(name)}[{row}]")  # type: ignore[misc]
+        arrays[name] = _tensor(columns[name], tensor, partial(_cell, where(name)))
     num_rows = _common_length({where(name): array for name, array in arrays.items()}) if signature.by_rows else 1
     return Request(signature, "inputs", arrays, num_rows, raw)
 
 
-def _common_length(columns: Mapping[str, Sequence[Any]]) -> int:
+def _cell(column: str, row: int) -> str:
+    return f"{column}[{row}]"
+
+
+def _common_length(columns: Mapping[str, Sequence[Any] | np.ndarray]) -> int:
     if not columns:
         raise bad_request("inputs: expected a list of values a column, got no column")
     (first, values), *others = columns.items()

@@ -1,7 +1,7 @@
 """Sampled requests as tf.Examples of raw columns, for the comparison of what is served with what was trained on.
 
-Files are gzip TFRecord in artifacts/NAME/serving_log. One is written under its name with `.partial`, and gets its name when it is
-full, old, or the server stops. What a killed server left is mended by the next one.
+Files are gzip TFRecord in artifacts/NAME/serving_log. One is written under its name with `.partial`, and gets its name when it
+is full, old, or the server stops. What a killed server left is mended by the next one.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class RequestLog:
                     elif rows is None:
                         self._file.flush()  # so that a kill loses little
             except OSError as error:
-                _logger.error("the request log can not be written: %s", error)  # noqa: TRY400  the message says it
+                _logger.error("the request log can not be written: %s", error)
                 self._file = None
 
     def _write(self, rows: _Rows) -> None:

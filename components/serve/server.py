@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import ipaddress
 import math
 import signal
@@ -28,6 +29,7 @@ from components.serve.request_log import RequestLog
 
 _SWITCH_INTERVAL_S = 0.001
 _START_WITHIN_S = 30.0
+_KEEP_ALIVE_S = 75  # longer than proxies keep theirs, so that none sends a request as the connection ends
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,9 @@ def serving(
     with ExitStack() as stack:
         stack.callback(listener.close)
         metrics = Metrics()
-        keeper = Keeper(source, source.load(source.wanted()), settings.poll_s, metrics)
+        wanted = source.wanted()
+        stack.callback(_freeze())
+        keeper = Keeper(source, source.load(wanted), settings.poll_s, metrics)
         batcher = Batcher(settings.num_threads, settings.most_rows, settings.wait_s, settings.most_waiting, metrics)
         stack.callback(batcher.close)
         log = None
@@ -138,6 +142,20 @@ def serving(
         yield keeper
 
 
+def _freeze() -> Callable[[], None]:
+    """Takes what the libraries made out of the garbage collector's sight; the function that is returned undoes it.
+
+    TensorFlow and MLflow make a million objects that stay. To look through them takes half a second, in which no request is
+    answered, and loading a model has the collector do so.
+    """
+    import tensorflow as tf
+
+    tf.constant(0.0)  # starts the runtime
+    gc.collect()
+    gc.freeze()
+    return gc.unfreeze
+
+
 def _start(application: Application, listener: socket.socket, grace_s: float) -> Callable[[], None]:
     """Starts a server in a thread; the function that is returned stops it."""
     config = uvicorn.Config(
@@ -146,6 +164,7 @@ def _start(application: Application, listener: socket.socket, grace_s: float) ->
         access_log=False,
         lifespan="off",
         server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=math.ceil(grace_s),
     )
     server = uvicorn.Server(config)

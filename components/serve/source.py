@@ -45,7 +45,7 @@ class Registry:
         return str(found.version)
 
     def load(self, version: str) -> Served:
-        """Loads and warms it. Raises: UserError if there is no such version; TensorlineError if it is no model of Tensorline."""
+        """Loads and warms it. Raises: UserError if there is no such version; TensorlineError if it is none of Tensorline's."""
         scratch = Path(tempfile.mkdtemp(prefix="serve-"))
         try:
             found = model_version(self._store, self._model_name, version, scratch)
