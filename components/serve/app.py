@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HttpRequest
 from starlette.responses import HTMLResponse, Response
@@ -35,6 +36,15 @@ _LARGE_ROWS = 256
 _BODY_WITHIN_S = 30.0
 _logger = logging.getLogger("tensorline.serve")
 Endpoint = Callable[[HttpRequest], Awaitable[Response]]
+
+
+class _Plain(StringConvertor):
+    """A part of a path that a verb may follow, as in `taxi:predict`; no name of a model has a colon."""
+
+    regex = "[^/:]+"
+
+
+register_url_convertor("plain", _Plain())
 
 
 @dataclass(frozen=True)
@@ -76,8 +86,8 @@ class Application:
     ) -> None:
         self._keeper, self._batcher, self._metrics, self._policy = keeper, batcher, metrics, policy
         self._limit, self._log, self._fixed = limit, log, fixed
-        model = "/v1/models/{name}"
-        which = ("", "/versions/{version}", "/labels/{label}")
+        model = "/v1/models/{name:plain}"
+        which = ("", "/versions/{version:plain}", "/labels/{label:plain}")
         self.asgi = Starlette(
             routes=[
                 *(Route(f"{model}{one}:predict", self._guarded("predict", self._predict), methods=["POST"]) for one in which),

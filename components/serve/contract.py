@@ -250,6 +250,7 @@ def shown(value: Any) -> str:
     if type(value) is bytes:
         return f"{len(value):,} bytes"
     text = json.dumps(value, ensure_ascii=False, default=lambda inner: f"{len(inner):,} bytes")
+    text = text.encode(errors="backslashreplace").decode()  # half of a pair of surrogates
     return text if len(text) <= _MOST_CHARS else f"{text[:_MOST_CHARS]}…"
 
 

@@ -66,9 +66,8 @@ def parse(body: bytes, signatures: Mapping[str, Signature], contract: Contract) 
             raise bad_request(f"the body: unknown key {key!r}. Expected one of: {', '.join(_KEYS)}")
     given: list[Format] = [key for key in ("instances", "inputs") if key in content]
     if len(given) != 1:
-        raise bad_request(
-            f"the body: {'both' if given else 'neither'} instances and inputs. Expected one of them: {_EXPECTED_BODY}"
-        )
+        found = "both instances and inputs" if given else "neither instances nor inputs"
+        raise bad_request(f"the body: {found}. Expected one of them: {_EXPECTED_BODY}")
     (form,) = given
     value = content[form]
     name = content.get("signature_name") or _default_signature(value, form)
@@ -181,7 +180,7 @@ def _cell(column: str, row: int) -> str:
 
 def _common_length(columns: Mapping[str, Sequence[Any] | np.ndarray]) -> int:
     if not columns:
-        raise bad_request("inputs: expected a list of values a column, got no column")
+        raise bad_request("inputs: expected a list of at least one value a column, got no column")
     (first, values), *others = columns.items()
     for name, other in others:
         if len(other) != len(values):
