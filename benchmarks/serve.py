@@ -1,7 +1,7 @@
 """`tensorline serve`: latency of single rows, rows a second in batches, and a switch of the champion under load.
 
-Not part of `make bench`: `python -m benchmarks.serve [NAME] [--seconds S]` after the pipeline was built. It asks a server of its own, in
-a process of its own, over loopback; the versions are copies of the pipeline's model in a store of their own.
+Not part of `make bench`: `python -m benchmarks.serve [NAME] [--seconds S]` after the pipeline was built. It asks a server in a
+process of its own, over loopback; the versions are copies of the pipeline's model in a store of their own.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Client:
 async def open_loop(port: int, path: str, bodies: Sequence[bytes], rate: float, seconds: float) -> Answers:
     """Asks `rate` times a second, whether or not earlier requests were answered, as strangers do.
 
-    A latency counts from the moment when the request was due: a server that stalls is not spared the requests that come meanwhile.
+    A latency counts from the moment when the request was due: a server that stalls is not spared what comes meanwhile.
     """
     client, answers = Client(port), Answers()
     start = time.perf_counter()
@@ -169,7 +169,7 @@ def rows_of(name: str, count: int) -> list[dict[str, Any]]:
 
 
 def make_store(name: str, folder: Path) -> tuple[str, Callable[[], None]]:
-    """A store with two versions of the pipeline's model, the first champion; its address, and what makes the second champion."""
+    """The address of a store with two versions of the pipeline's model, the first champion, and what makes the second so."""
     from components.tracking.moves import move_champion
     from components.tracking.registry import Candidate, register_candidate
     from components.tracking.store import Store, sqlite_uri

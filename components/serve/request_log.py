@@ -36,6 +36,7 @@ _PARTIAL = ".partial"
 _NEW = ".new"
 _MOST_WAITING = 1024
 _FLUSH_EVERY_S = 1.0
+_FLUSH_EVERY_BYTES = 1 << 16
 _HEADER = struct.Struct("<Q4x")
 _FOOTER_BYTES = 4
 _logger = logging.getLogger("tensorline.serve")
@@ -81,7 +82,7 @@ class RequestLog:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._sample, self._most_bytes, self._metrics = folder, sample, most_bytes, metrics
-        self._file_bytes, self._file_s = min(file_bytes, most_bytes), file_s
+        self._file_bytes, self._file_s = min(file_bytes, most_bytes // 4), file_s
         self._random = np.random.default_rng(seed)
         self._queue: queue.Queue[_Rows | None] = queue.Queue(_MOST_WAITING)
         self._thread = threading.Thread(target=self._write_all, name="request log", daemon=True)
@@ -89,6 +90,7 @@ class RequestLog:
         self._file: IO[bytes] | None = None
         self._partial = Path()
         self._opened_at = 0.0
+        self._unflushed = 0
         mend(folder)
         self._thread.start()
 
@@ -128,7 +130,7 @@ class RequestLog:
                     if is_ending or self._is_full():
                         self._publish()
                     elif rows is None:
-                        self._file.flush()  # so that a kill loses little
+                        self._flush()
             except OSError as error:
                 _logger.error("the request log can not be written: %s", error)
                 self._file = None
@@ -138,7 +140,11 @@ class RequestLog:
         if self._file is None:
             self._open()
         assert self._file is not None  # noqa: S101  for the type checker
-        self._file.write(b"".join(framed))
+        content = b"".join(framed)
+        self._file.write(content)
+        self._unflushed += len(content)
+        if self._unflushed >= _FLUSH_EVERY_BYTES:
+            self._flush()
         self._metrics.logged.inc(len(framed))
 
     def _open(self) -> None:
@@ -152,6 +158,14 @@ class RequestLog:
         self._raw = raw
         self._file = gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=5, mtime=0)  # type: ignore[assignment]
         self._opened_at = time.monotonic()
+        self._unflushed = 0
+
+    def _flush(self) -> None:
+        """So that a kill loses little, and the file's size is known."""
+        assert self._file is not None  # noqa: S101  for the type checker
+        if self._unflushed:
+            self._file.flush()
+            self._unflushed = 0
 
     def _is_full(self) -> bool:
         return self._raw.tell() >= self._file_bytes or time.monotonic() - self._opened_at >= self._file_s
