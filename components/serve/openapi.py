@@ -15,9 +15,10 @@ _TYPES: dict[str, str] = {"integer": "integer", "number": "number", "string": "s
 _ERRORS = {
     "400": "The request is wrong; the message says where.",
     "404": "There is no such model, version or label here.",
+    "408": "The body did not come in time.",
     "413": "The body is too large.",
     "429": "Too many requests; Retry-After says when to ask again.",
-    "503": "Too many rows wait, or the server is about to stop.",
+    "503": "Too many rows wait for the model; Retry-After says when to ask again.",
 }
 
 

@@ -105,7 +105,8 @@ def test_what_the_schema_does_not_expect_is_counted(read: Callable[[Any], Reques
         ),
         (
             {"instances": [GOOD, without(bill_length_mm="abc", sex=1), without(body_mass_g=True, bill_length_mm="x")]},
-            'instances[1].bill_length_mm: expected a number, got "abc"\ninstances[2].body_mass_g: expected a number, got true\n'
+            'instances[1].bill_length_mm: expected a number, got "abc"\n'
+            "instances[2].body_mass_g: expected a number, got true\n"
             "instances[1].sex: expected a string, got 1",
         ),
         (
