@@ -16,6 +16,7 @@ from components.serve.contract import Contract
 from components.serve.refusal import RefusalError
 from components.serve.request import Request, parse
 from components.serve.served import Served
+from components.serve.signatures import Tensor
 
 GOOD = {
     "bill_depth_mm": 18.7,
@@ -240,6 +241,44 @@ def test_judging_by_the_schema() -> None:
         "pay: 1 value missing. Expected one in every row, as the schema's presence says"
     )
     of.judge(reads(of, [{"pay": "Cash", "how": "b", "fare": 1}]).anomalies)  # the schema allows a few others of `how`
+
+
+def test_any_tensors() -> None:
+    """A signature of the recipe's own, which takes something else than raw columns."""
+    import tensorflow as tf
+
+    of = contract("", {"fare": ("number", [1], tf.float32)})
+    inputs = {"latent": Tensor(tf.float32, (None, 2)), "flag": Tensor(tf.bool, (None,))}
+    signature: Any = SimpleNamespace(name="decode", inputs=inputs, by_rows=True)
+
+    def read(**body: Any) -> Request:
+        return parse(json.dumps({"signature_name": "decode", **body}).encode(), {"decode": signature}, of)
+
+    rows = read(instances=[{"latent": [1, 2.5], "flag": True}, {"latent": [3, 4], "flag": False}])
+    columns = read(inputs={"latent": [[1, 2.5], [3, 4]], "flag": [True, False]})
+    for asked in (rows, columns):
+        assert (asked.num_rows, asked.raw) == (2, False)
+        assert asked.arrays["latent"].tolist() == [[1.0, 2.5], [3.0, 4.0]]
+        assert asked.arrays["latent"].dtype == np.float32
+        assert asked.arrays["flag"].tolist() == [True, False]
+    for value, message in (
+        ([[1, "a"]], 'inputs.latent: expected numbers, float32 [any, 2], got [[1, "a"]]'),
+        ([[1, 2], [3]], "inputs.latent: expected float32 [any, 2], got lists of different lengths"),
+        ([[1, 2, 3]], "inputs.latent: expected float32 [any, 2], got the shape [1, 3]"),
+        ([[1, 2]], "inputs.flag: 2 values, and inputs.latent has 1. Expected as many of each"),
+    ):
+        with pytest.raises(RefusalError) as raised:
+            read(inputs={"latent": value, "flag": [True, False]})
+        assert str(raised.value) == message
+    with pytest.raises(RefusalError) as raised:
+        read(instances=[{"latent": [1, 2]}])
+    assert str(raised.value) == "instances[0]: no 'flag', which the signature decode takes"
+    signature.by_rows = False
+    with pytest.raises(RefusalError) as raised:
+        read(instances=[{}])
+    assert str(raised.value) == (
+        "instances: the signature decode does not go by rows. Expected inputs, of latent: float32 [any, 2], flag: bool [any]"
+    )
 
 
 def test_texts_and_images_are_brought_into_the_form_of_ingest(b64: Callable[[bytes], dict[str, str]]) -> None:
