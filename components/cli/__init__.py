@@ -28,6 +28,7 @@ COMMANDS = {
     "promote": "Makes a version champion because you say so, whatever the gate said.",
     "rollback": "Makes the champion before this one champion again.",
     "schema": "Shows the schema of a pipeline's data; --accept adopts it as the reviewed one.",
+    "serve": "Serves the champion over HTTP, as TensorFlow Serving does.",
     "summary": "Prints a table of the pipelines and their models.",
     "tfx": "Runs a pipeline with TFX's own LocalDagRunner instead of DVC.",
     "train": "Runs the stage train of a pipeline, also as one of several workers.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,12 @@ class Model:
         from components.explain.explainer import Explainer
 
         return Explainer(self._folder, self._loaded, self.info)
+
+    @property
+    def signatures(self) -> Mapping[str, Any]:
+        """Name → concrete function; they compute as long as the model is held."""
+        signatures: Mapping[str, Any] = self._loaded.signatures
+        return signatures
 
     def answer(self, examples: pa.Array) -> dict[str, pa.Array]:
         """The columns of `schema`, [examples].
