@@ -24,6 +24,7 @@ COMMANDS = {
     "new": "Proposes a pipeline for data of your own, with the reasons, and writes it.",
     "params": "Prints a pipeline's parameters, defaults filled in.",
     "predict": "Predicts new records with the champion, or another version.",
+    "retrain": "Builds a pipeline anew if there is a reason (new data, drift, …), and reports what came of it.",
     "rollback": "Makes the champion before this one champion again.",
     "schema": "Shows the schema of a pipeline's data; --accept adopts it as the reviewed one.",
     "summary": "Prints a table of the pipelines and their models.",
