@@ -191,6 +191,6 @@ def _label_kind(job: Job, label: str) -> Kind:
             kinds: dict[int, Kind] = {1: "string", 2: "integer", 3: "number"}
             return kinds[feature.type]
     raise UserError(
-        f"retrain: whether the label '{label}' is a number or a text is not known. Expected artifacts/{job.name}/ingest_report "
-        f"or a reviewed schema: dvc pull, or tensorline schema {job.name} --accept"
+        f"retrain: whether the label '{label}' is a number or a text is not known. Expected artifacts/{job.name}/"
+        f"ingest_report or a reviewed schema: dvc pull, or tensorline schema {job.name} --accept"
     )

@@ -157,9 +157,10 @@ def _facts(job: Job, store: Store, beat: Heartbeat | None, before: Artifacts, la
     found = champion_facts(store, job.params.register_.model_name)
     if found is None and beat is not None and beat.champion is not None:
         raise UserError(
-            f"{store.shown} knows no champion of '{job.params.register_.model_name}', but {heartbeat_file(job.name)} says that "
-            f"version {beat.champion} was it at {shown_time(beat.checked_at)}. Expected the same MLflow store each time, or else "
-            "every model would be the first: set MLFLOW_TRACKING_URI to the team's server (docs/retraining.md), or remove the file."
+            f"{store.shown} knows no champion of '{job.params.register_.model_name}', but {heartbeat_file(job.name)} says "
+            f"that version {beat.champion} was it at {shown_time(beat.checked_at)}. Expected the same MLflow store each time, "
+            "or else every model would be the first: set MLFLOW_TRACKING_URI to the team's server (docs/retraining.md), or "
+            "remove the file."
         )
     attempts = {each.run_id: each for each in last_attempts(store, job.name)}
     if beat is not None and beat.attempt is not None:
