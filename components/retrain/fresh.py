@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 JUDGED = ("binary", "multiclass", "regression")
 """Kinds of model; of the others, records alone are not what is measured (groups, windows, scores without labels)."""
+MIN_EXAMPLES = 30
+"""Of fewer, resamples know too little of what might have come instead."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Fresh:
     @property
     def is_worse(self) -> bool:
         """Whether more than chance tells the two apart."""
-        return self.loss_low is not None and self.loss_low > 0
+        return self.num_examples >= MIN_EXAMPLES and self.loss_low is not None and self.loss_low > 0
 
     @property
     def told(self) -> str:
@@ -64,6 +66,8 @@ class Fresh:
         if self.low is not None and self.high is not None:
             shown += f" [{self.low:.4f}, {self.high:.4f}]"
         told = f"{shown} on {self.num_examples:,} freshly labelled records, {self.recorded:.4f} on the champion's test split"
+        if self.num_examples < MIN_EXAMPLES:
+            return f"{told}: too few to tell ({MIN_EXAMPLES} are needed)"
         if self.loss_low is None or self.loss_high is None:
             return f"{told}: no interval, so nothing can be told"
         bounds = f"{self.confidence * 100:g}% interval of the loss {self.loss_low:+.4f} to {self.loss_high:+.4f}"
@@ -113,10 +117,11 @@ def measure_fresh(job: Job, folder: Path, champion: ChampionFacts, path: str) ->
     value = measured.values[metric.name]
     if value is None:
         raise UserError(f"{path}: {metric.name} is undefined on these records: {metric.undefined}. Expected more of them.")
+    ends = (champion.metrics.get(f"{metric.name}_low"), champion.metrics.get(f"{metric.name}_high"))
     loss, loss_low, loss_high = _loss(
         metric.sign,
-        (value, measured.low, measured.high),
-        (recorded, champion.metrics.get(f"{metric.name}_low"), champion.metrics.get(f"{metric.name}_high")),
+        _widened(metric.name, (value, measured.low, measured.high), measured.num_examples, params.confidence),
+        _widened(metric.name, (recorded, *ends), champion.metrics.get("num_examples"), params.confidence),
     )
     return Fresh(
         path,
@@ -136,6 +141,20 @@ def measure_fresh(job: Job, folder: Path, champion: ChampionFacts, path: str) ->
 
 Estimate = tuple[float, float | None, float | None]
 """A value and its interval."""
+
+
+def _widened(metric: str, estimate: Estimate, num_examples: float | None, confidence: float) -> Estimate:
+    """The estimate; where all resamples agree the bootstrap knows no interval, and for the accuracy the binomial one is taken.
+
+    That is the exact one of Clopper and Pearson (1934), where no prediction, or every one, is wrong.
+    """
+    value, low, high = estimate
+    if low is None or high is None or low < high:
+        return estimate
+    if metric != "accuracy" or not num_examples or value not in (0, 1):
+        return value, None, None
+    bound = ((1 - confidence) / 2) ** (1 / num_examples)
+    return (1.0, bound, 1.0) if value == 1 else (0.0, 0.0, 1 - bound)
 
 
 def _loss(sign: int, fresh: Estimate, recorded: Estimate) -> tuple[float, float | None, float | None]:

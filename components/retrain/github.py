@@ -11,15 +11,14 @@ _TRUTH = {True: "true", False: "false"}
 
 
 def outputs(results: Sequence[Result]) -> dict[str, str]:
-    """The step's outputs: whether anything was built, promoted, refused, and which pipelines these were."""
-    by_outcome = {
-        outcome: [each.story.name for each in results if each.story.outcome == outcome]
-        for outcome in ("promoted", "refused", "stopped")
-    }
+    """The step's outputs: whether anything was built, promoted, refused or stopped, and which pipelines were built."""
     retrained = [each.story.name for each in results if each.retrained]
+    outcomes = {each.story.outcome for each in results}
     return {
         "retrained": _TRUTH[bool(retrained)],
-        **{outcome: _TRUTH[bool(names)] for outcome, names in by_outcome.items()},
+        "promoted": _TRUTH["promoted" in outcomes],
+        "refused": _TRUTH["refused" in outcomes],
+        "stopped": _TRUTH[any(each.story.is_stopped for each in results)],
         "pipelines": " ".join(retrained),
     }
 

@@ -53,6 +53,14 @@ class Story:
     tracking: str | None
     dry: bool = False
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a stage refused the data that lie there, now or at the last attempt with them."""
+        if self.outcome is not None:
+            return self.outcome == "stopped"
+        tried = next((each for each in self.facts.attempts if each.data == self.facts.data.folder), None)
+        return tried is not None and tried.outcome == "stopped"
+
 
 def headline(story: Story) -> str:
     """The title, in a few words."""
@@ -70,15 +78,16 @@ def headline(story: Story) -> str:
 
 
 def report(stories: Sequence[Story], problems: Mapping[str, str], max_bytes: int = MAX_BYTES) -> str:
-    """The report of one pipeline or several; each gets its share of `max_bytes` (UTF-8).
+    """The report of one pipeline or several, what was built first; each gets its share of `max_bytes` (UTF-8).
 
     Args:
-        stories: In the order in which they are told.
+        stories: One a pipeline.
         problems: Pipeline → what kept it from being looked at.
         max_bytes: What the reader takes.
     """
+    told = sorted(stories, key=lambda story: story.outcome is None)
     share = max_bytes // max(1, len(stories) + len(problems))
-    texts = [_fitting(lambda most, story=story: _text(story, most), share) for story in stories]  # type: ignore[misc]
+    texts = [_fitting(lambda most, story=story: _text(story, most), share) for story in told]  # type: ignore[misc]
     for name, problem in problems.items():
         lines = [f"# {name}: not looked at", "", *fenced(problem), ""]
         texts.append(_fitting(lambda most, lines=lines: "\n".join(lines), share))  # type: ignore[misc]

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -29,12 +29,14 @@ class Built:
         stopped_at: The stage that stopped; None if all went well, or if DVC itself failed.
         message: What that stage said, or the last lines of DVC; '' if all went well.
         refused: Whether the stage refused what it was given, rather than failed.
+        new_lock: Whether dvc.lock changed: something was built, or was found in DVC's cache of earlier builds.
     """
 
     ran: tuple[str, ...]
     stopped_at: str | None = None
     message: str = ""
     refused: bool = False
+    new_lock: bool = False
 
     @property
     def done(self) -> bool:
@@ -52,6 +54,8 @@ def repro(root: Path, name: str, stage: str, on_line: Callable[[str], None]) -> 
         on_line: Called with each line of DVC and the stages, as it comes.
     """
     lines: list[str] = []
+    lock = root / "dvc.lock"
+    before = _bytes(lock)
     process = subprocess.Popen(
         [sys.executable, "-m", "dvc", "repro", f"{stage}@{name}"],
         cwd=root,
@@ -73,7 +77,11 @@ def repro(root: Path, name: str, stage: str, on_line: Callable[[str], None]) -> 
     except BaseException:
         _end(process)
         raise
-    return _read(name, lines, code)
+    return replace(_read(name, lines, code), new_lock=_bytes(lock) != before)
+
+
+def _bytes(path: Path) -> bytes:
+    return path.read_bytes() if path.exists() else b""
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -33,16 +33,9 @@ from components.tracking.run_log import RunLog
 from components.tracking.runs import start_stage_run
 from components.tracking.store import Store, open_store
 
-EXIT_CODES: dict[AttemptOutcome | None, int] = {
-    None: 0,
-    "promoted": 0,
-    "refused": 0,
-    "unchanged": 0,
-    "stopped": 3,
-    "failed": 1,
-}
-"""A refused model is what the gate is for, and no failure; data that a stage refused want somebody to look."""
+EXIT_STOPPED = 3
 NOTHING_NEW = "nothing that the stages read has changed: the same data, parameters and code give the same model"
+BUILT_BEFORE = "DVC took the model that it had built of the same data, parameters and code before; the champion stays"
 
 
 class _BuildFailedError(TensorlineError):
@@ -63,14 +56,19 @@ class Result:
 
     @property
     def exit_code(self) -> int:
-        """See `EXIT_CODES`."""
-        return EXIT_CODES[self.story.outcome]
+        """0: done, or nothing to do; 1: a failure; 3: a stage refused the data, and they are still there.
+
+        A model that the gate refuses is what the gate is for, and no failure.
+        """
+        if self.story.dry:
+            return 0
+        return EXIT_STOPPED if self.story.is_stopped else int(self.story.outcome == "failed")
 
     @property
     def retrained(self) -> bool:
-        """Whether a model was built, or at least dvc.lock is new."""
+        """Whether something was built to its end, so that dvc.lock is worth keeping."""
         built = self.story.built
-        return built is not None and built.done and bool(built.ran)
+        return built is not None and built.done and built.new_lock
 
     def as_dict(self) -> dict[str, Any]:
         """For programs, as JSON types."""
@@ -83,6 +81,7 @@ class Result:
             "triggers": {each.name: {"fired": each.fired, "why": each.why} for each in story.decision.triggers},
             "outcome": story.outcome,
             "why": story.why,
+            "retrained": self.retrained,
             "ran": list(story.built.ran) if story.built else [],
             "stopped_at": story.built.stopped_at if story.built else None,
             "version": (story.after.registration or {}).get("version") if story.outcome in ("promoted", "refused") else None,
@@ -226,21 +225,22 @@ def _came_to(story: Story, attempt: Attempt, run: RunLog) -> Attempt:
 
 def _build(job: Job, store: Store, story: Story, on_line: Callable[[str], None]) -> Story:
     decision: Decision = story.decision
-    ran: tuple[str, ...] = ()
+    validated = None
     if decision.validate_first:
         built = repro(job.root, job.name, "validate", on_line)
         after = read_artifacts(job.root / "artifacts" / job.name)
         story = replace(story, built=built, after=after)
         if not built.done:
             return _stopped(story, built)
-        ran = built.ran
+        validated = built
         facts = replace(story.facts, drift=after.drift)
         decision = decide(job.params.retrain, facts, datetime.now(timezone.utc), validated=True)
         story = replace(story, decision=decision, facts=facts)
         if not decision.retrain:
             return replace(story, outcome="unchanged", why=decision.why)
     built = repro(job.root, job.name, "register", on_line)
-    built = replace(built, ran=(*ran, *built.ran))
+    if validated is not None:
+        built = replace(built, ran=(*validated.ran, *built.ran), new_lock=validated.new_lock or built.new_lock)
     story = replace(story, built=built, after=read_artifacts(job.root / "artifacts" / job.name))
     if not built.done:
         return _stopped(story, built)
@@ -249,7 +249,7 @@ def _build(job: Job, store: Store, story: Story, on_line: Callable[[str], None])
     before, now = story.champion, found.version if found else None
     story = replace(story, champion=now)
     if "register" not in built.ran or registration is None:
-        return replace(story, outcome="unchanged", why=NOTHING_NEW)
+        return replace(story, outcome="unchanged", why=BUILT_BEFORE if built.new_lock else NOTHING_NEW)
     outcome: AttemptOutcome = (
         "refused" if registration["verdict"] == "refused" else "promoted" if now != before else "unchanged"
     )
