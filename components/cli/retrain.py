@@ -36,7 +36,7 @@ def command(
     file: Path | None,
     as_json: bool,
     heartbeat_check: bool,
-) -> None:
+) -> int:
     """Build pipelines NAMES anew where there is a reason; all of params.yaml if none is named.
 
     Reasons, and how long to wait after an attempt, stand in the section `retrain` of pipelines/NAME/params.yaml. Exit codes:
@@ -48,7 +48,7 @@ def command(
     root = Path.cwd()
     wanted = list(dict.fromkeys(names)) or list(load_shared(root).pipelines)
     if heartbeat_check:
-        sys.exit(_check(root, wanted))
+        return _check(root, wanted)
     if labelled is not None and len(wanted) != 1:
         raise UserError(f"--labelled: whose records are they? Expected one pipeline, got {', '.join(wanted)}. Name one.")
     if file is not None and not file.parent.is_dir():
@@ -80,7 +80,7 @@ def command(
     tell(results, text, os.environ)
     if as_json:
         click.echo(json.dumps([each.as_dict() for each in results], indent=1, ensure_ascii=False))
-    sys.exit(next(code for code in _WORST if code in codes))
+    return next(code for code in _WORST if code in codes)
 
 
 def _show(line: str) -> None:

@@ -69,14 +69,15 @@ def repro(root: Path, name: str, stage: str, on_line: Callable[[str], None]) -> 
         errors="replace",
     )
     assert process.stdout is not None  # noqa: S101  for the type checker
-    try:
-        for line in process.stdout:
-            lines.append(line.rstrip("\n"))
-            on_line(lines[-1])
-        code = process.wait()
-    except BaseException:
-        _end(process)
-        raise
+    with process:
+        try:
+            for line in process.stdout:
+                lines.append(line.rstrip("\n"))
+                on_line(lines[-1])
+            code = process.wait()
+        except BaseException:
+            _end(process)
+            raise
     return replace(_read(name, lines, code), new_lock=_bytes(lock) != before)
 
 

@@ -56,8 +56,8 @@ def test_overdue() -> None:
     assert overdue(BEAT, due) is None
     assert overdue(BEAT, due + timedelta(days=60)) == (
         "taxi: the last check was at 2026-11-23 04:17 UTC, and the next one is 60 days late. Expected it by 2026-11-25 04:17 "
-        "UTC. Is the schedule switched off? GitHub stops those of a public repository after 60 days without activity: Actions → "
-        "retrain → Enable workflow."
+        "UTC. Is the schedule switched off? GitHub stops those of a public repository after 60 days without activity: Actions "
+        "→ retrain → Enable workflow."
     )
     assert "the next one is 5 hours late" in str(overdue(BEAT, due + timedelta(hours=5)))
 
