@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,10 +18,14 @@ from components.errors import UserError
 from components.tracking.attempts import ChampionFacts
 
 if TYPE_CHECKING:
+    from components.evaluate.model_info import ModelInfo
+    from components.evaluate.predictions import Predictions
     from components.ingest.kinds import Kind
 
 JUDGED = ("binary", "multiclass", "regression")
 """Kinds of model; of the others, records alone are not what is measured (groups, windows, scores without labels)."""
+_REFUSED = re.compile(r"could not correctly convert string: (?P<why>.+)")
+"""How a label that the schema does not know stops the graph: it has no other way to say a text."""
 MIN_EXAMPLES = 30
 """Of fewer, resamples know too little of what might have come instead."""
 
@@ -90,11 +95,8 @@ def measure_fresh(job: Job, folder: Path, champion: ChampionFacts, path: str) ->
     Raises: UserError if the model is of a kind that is not measured so, if the files lack a column or a label, if no record
         can be read, or if nothing is recorded to compare with.
     """
-    from tensorflow_metadata.proto.v0 import schema_pb2
-
     from components.evaluate.measure import key_metric_of, measure
     from components.evaluate.model_info import read_model_info
-    from components.evaluate.predictions import predict
 
     model = read_model_info(folder)
     if model.kind not in JUDGED:
@@ -112,7 +114,7 @@ def measure_fresh(job: Job, folder: Path, champion: ChampionFacts, path: str) ->
     params = job.params.evaluate
     with tempfile.TemporaryDirectory(prefix="tensorline-") as scratch:
         num_rejects = _write_examples(job, folder, str(model.label), path, Path(scratch))
-        predictions = predict(Path(scratch), folder, model, schema_pb2.Schema())
+        predictions = _predict(Path(scratch), folder, model, path)
     measured = measure(model, predictions, params.model_copy(update={"costs": None}), job.shared.seed)
     value = measured.values[metric.name]
     if value is None:
@@ -168,6 +170,23 @@ def _loss(sign: int, fresh: Estimate, recorded: Estimate) -> tuple[float, float 
     if sign < 0:
         low, high = high, low
     return loss, loss - low, loss + high
+
+
+def _predict(examples: Path, folder: Path, model: ModelInfo, path: str) -> Predictions:
+    """Answers and labels. Raises: UserError if the model knows a label not, or can't take a record."""
+    import tensorflow as tf
+    from tensorflow_metadata.proto.v0 import schema_pb2
+
+    from components.evaluate.predictions import predict
+
+    try:
+        return predict(examples, folder, model, schema_pb2.Schema())
+    except tf.errors.InvalidArgumentError as error:
+        told = _REFUSED.search(error.message)
+        why = told["why"] if told else error.message.splitlines()[0]
+        raise UserError(
+            f"{path}: the model refuses a record: {why}. Expected records as in the training data, each with a label that it knows."
+        ) from None
 
 
 def _write_examples(job: Job, folder: Path, label: str, path: str, to: Path) -> int:

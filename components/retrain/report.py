@@ -191,25 +191,31 @@ def _drift(story: Story, most: int) -> Iterator[str]:
     against = drift.get("against", "champion")
     version = f", version {drift['version']}" if drift.get("version") else ""
     if drift["state"] == "no_baseline":
-        yield "There is nothing to compare with: no champion whose training data are known."
+        yield f"There is nothing to compare with: {plain(drift.get('reason') or 'no champion whose training data are known')}."
         return
     sizes = f"{drift['num_current']:,} training examples now, {drift['num_baseline']:,} then"
     found = f"{len(drifted)} of {len(features)} features drift" if drifted else "none"
     yield f"Against {against}{version} ({sizes}): **{found}**."
     yield ""
-    ordered = sorted(features, key=lambda each: (not each["drifted"], each["p_value"] if each["p_value"] is not None else 1.0))
+    ordered = sorted(features, key=lambda each: (not each["drifted"], _p_value(each)))
     rows = [
         [
             code(each["feature"]),
             each["kind"],
-            f"{each['distance_name']} {number(each['distance'])}",
+            f"{each['distance_name'].replace('_', ' ')} {number(each['distance'])}",
             number(each["limit"]),
-            number(each["p_value"]),
-            "**yes**" if each["drifted"] else "no",
+            number(_p_value(each)),
+            f"**yes** {plain(each.get('detail', ''))}".rstrip() if each["drifted"] else "no",
         ]
         for each in ordered
     ]
     yield from table(["feature", "kind", "distance", "limit", "p", "drift"], rows, most, "features")
+
+
+def _p_value(feature: Mapping[str, Any]) -> float:
+    """That of many features looked at, where it is known."""
+    value = feature.get("p_adjusted", feature["p_value"])
+    return 1.0 if value is None else float(value)
 
 
 def _metrics(story: Story, most: int) -> Iterator[str]:
@@ -285,11 +291,17 @@ def _verdict(story: Story, most: int) -> Iterator[str]:
     yield f"**{'Passed' if passed else 'Refused'}**: {plain(reason)}."
     yield ""
     if "checks" in verdict:
-        rows = [[each["name"], "yes" if each["passed"] else "**no**", plain(each["reason"])] for each in verdict["checks"]]
+        rows = [[each["name"], _passed(each), plain(each["reason"])] for each in verdict["checks"]]
         yield from table(["check", "passed", "why"], rows, most, "checks")
         yield ""
     if verdict.get("notes"):
         yield from (f"- {plain(note)}" for note in verdict["notes"][:most])
+
+
+def _passed(check: Mapping[str, Any]) -> str:
+    if not check["passed"]:
+        return "**no**"
+    return "yes" if check.get("judged", True) else "not asked"
 
 
 def _provenance(story: Story, most: int) -> Iterator[str]:

@@ -62,6 +62,7 @@ VERDICT = {
     "champion": {"digest": "d3", "value": 0.91, "difference": -0.01, "low": -0.02, "high": 0.001, "problem": None},
     "checks": [
         {"name": "thresholds", "passed": True, "reason": "every threshold is met"},
+        {"name": "latency", "passed": True, "judged": False, "reason": "there is no limit"},
         {"name": "champion", "passed": False, "reason": "auc is not better"},
     ],
     "notes": ["The interval of the improvement holds 0: this test split can't tell candidate and champion apart."],

@@ -83,6 +83,7 @@ On the test split (300 examples); in brackets, bootstrap intervals.
 | check | passed | why |
 | --- | --- | --- |
 | thresholds | yes | every threshold is met |
+| latency | not asked | there is no limit |
 | champion | **no** | auc is not better |
 
 - The interval of the improvement holds 0: this test split can't tell candidate and champion apart.
