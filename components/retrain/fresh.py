@@ -185,7 +185,8 @@ def _predict(examples: Path, folder: Path, model: ModelInfo, path: str) -> Predi
         told = _REFUSED.search(error.message)
         why = told["why"] if told else error.message.splitlines()[0]
         raise UserError(
-            f"{path}: the model refuses a record: {why}. Expected records as in the training data, each with a label that it knows."
+            f"{path}: the model refuses a record: {why}. Expected records as in the training data, each with a label that it "
+            "knows."
         ) from None
 
 

@@ -91,9 +91,7 @@ def test_what_can_not_be_measured(birds: tuple) -> None:
         measure(job, header, rows, log_loss=0.1)
     with pytest.raises(UserError, match=r"^fresh.csv: no column 'species', which the model takes. Did you mean"):
         measure(job, ["specie", *header[1:]], rows, accuracy=0.95)
-    with pytest.raises(
-        UserError, match=r"^fresh.csv: the model refuses a record: the label 'Emperor' is no class of the schema"
-    ):
+    with pytest.raises(UserError, match=r"^fresh.csv: the model refuses a record: the label 'Emperor' is no class of"):
         measure(job, header, [*rows[:4], ["Emperor", *rows[4][1:]], *rows[5:20]], accuracy=0.95)
     with pytest.raises(UserError, match=r"^fresh.csv: none of 2 records is good. tensorline ingest-check 'fresh.csv' tells"):
         measure(job, header, [row[:-1] for row in rows[:2]], accuracy=0.95)
