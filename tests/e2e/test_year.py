@@ -1,4 +1,4 @@
-"""A shortened year: the broken and the noisy month are refused for the right reasons, drift is flagged, the better are promoted."""
+"""A shortened year: broken and noisy months are refused for the right reasons, drift is flagged, the better are promoted."""
 
 from __future__ import annotations
 
