@@ -4,7 +4,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 branch=tensorline/heartbeat
-if [[ -n $(git ls-remote --heads origin "$branch") ]]; then
+found=$(git ls-remote --heads origin "$branch")
+if [[ -n $found ]]; then
     git fetch --quiet --depth 1 origin "+refs/heads/$branch:refs/remotes/origin/$branch"
     echo "retrain: fetched $branch"
 else

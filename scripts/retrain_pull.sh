@@ -4,8 +4,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 scripts/retrain_fetch.sh
-if ! remote=$(scripts/in_env.sh dvc remote default 2>/dev/null) || [[ -z $remote || $remote == "No default remote set" ]]; then
-    echo "retrain: DVC has no default remote, so every stage starts from the data in git. Add one: dvc remote add -d NAME URL"
+remotes=$(scripts/in_env.sh dvc remote list)
+if [[ -z $remotes ]]; then
+    echo "retrain: DVC has no remote, so every stage starts from the data in git. Add one: dvc remote add -d NAME URL"
     exit 0
 fi
 # What nobody has pushed yet is built anew; a remote that can't be reached stops.

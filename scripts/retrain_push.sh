@@ -3,8 +3,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-if ! remote=$(scripts/in_env.sh dvc remote default 2>/dev/null) || [[ -z $remote || $remote == "No default remote set" ]]; then
-    echo "retrain: DVC has no default remote, so the artifacts stay on this machine. Add one: dvc remote add -d NAME URL"
+remotes=$(scripts/in_env.sh dvc remote list)
+if [[ -z $remotes ]]; then
+    echo "retrain: DVC has no remote, so the artifacts stay on this machine. Add one: dvc remote add -d NAME URL"
     exit 0
 fi
 scripts/in_env.sh dvc push

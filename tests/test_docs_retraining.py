@@ -10,6 +10,7 @@ from typing import get_args
 
 from ruamel.yaml import YAML
 
+from components.cli.retrain import command
 from components.params.models import RetrainParams
 from components.retrain.decide import TriggerName
 from components.tracking.attempts import AttemptOutcome
@@ -40,11 +41,17 @@ def test_every_script_is_told() -> None:
     assert set(first_column("| script | does |")) == there
 
 
+def test_every_command_has_the_options_that_are_shown() -> None:
+    known = {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
+    shown = {option for line in re.findall(r"tensorline retrain( [^`\n]*)", TEXT) for option in re.findall(r"--[a-z-]+", line)}
+    assert {"--dry-run", "--json", "--report", "--heartbeat-check"} <= shown <= known
+
+
 def test_the_example_for_gitlab_holds_the_published_schema(tmp_path: Path) -> None:
     file = tmp_path / "gitlab-ci.yml"
     file.write_text(SECTIONS[1], encoding="utf-8")
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.gitlab-ci", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.gitlab-ci", str(file)]
+    done = subprocess.run(check, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     for script in re.findall(r"scripts/\w+\.sh", SECTIONS[1]):
         assert (ROOT / script).is_file()

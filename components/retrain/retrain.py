@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -179,7 +180,7 @@ def _fresh(job: Job, store: Store, found: ChampionFacts | None, labelled: str | 
     path = labelled or job.params.retrain.fresh
     if found is None or path is None:
         return None
-    if labelled is None and not any(job.root.glob(path)):
+    if labelled is None and not glob.glob(path, root_dir=job.root, recursive=True):  # noqa: PTH207  absolute patterns too
         return None  # none have come yet
     with tempfile.TemporaryDirectory(prefix="tensorline-") as scratch:
         files = champion(store, job.params.register_.model_name, Path(scratch))
