@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.clone import Clone
 from tests.e2e.year import NAME, SHORT, Month, live, make_year, tensorline
 
-pytestmark = [pytest.mark.slow, pytest.mark.e2e]
+pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(3600)]  # of five retrainings
 
 
 @pytest.fixture(scope="module")
