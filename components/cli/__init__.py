@@ -26,6 +26,7 @@ COMMANDS = {
     "params": "Prints a pipeline's parameters, defaults filled in.",
     "predict": "Predicts new records with the champion, or another version.",
     "promote": "Makes a version champion because you say so, whatever the gate said.",
+    "retrain": "Builds a pipeline anew if there is a reason (new data, drift, …), and reports what came of it.",
     "rollback": "Makes the champion before this one champion again.",
     "schema": "Shows the schema of a pipeline's data; --accept adopts it as the reviewed one.",
     "serve": "Serves the champion over HTTP, as TensorFlow Serving does.",

@@ -689,8 +689,30 @@ class RegisterParams(Params):
     model_name: Annotated[str, StringConstraints(pattern=r"^[^/:.%\"']+$")]
 
 
+class RetrainParams(Params):
+    """When `tensorline retrain` builds the pipeline anew. No stage reads it, so that a change reruns nothing."""
+
+    on_new_data: bool = Field(default=True, description="Data that neither the champion nor a later attempt has seen.")
+    on_drift: bool = Field(
+        default=True, description="Drift found at validate, which is run first where new data alone are no reason."
+    )
+    every_days: Annotated[float, Field(gt=0.0)] | None = Field(
+        default=None, description="After so many days without a training; none: time alone is no reason."
+    )
+    fresh: Name | None = Field(
+        default=None,
+        description="Glob of freshly labelled records: a champion that does worse on them than it once did is a reason.",
+    )
+    cooldown_hours: Annotated[float, Field(ge=0.0)] = Field(
+        default=12.0, description="After an attempt nothing but --force is a reason for so long."
+    )
+    heartbeat_hours: Annotated[float, Field(gt=0.0)] = Field(
+        default=48.0, description="After a check the next one is due within so long; else the schedule counts as stopped."
+    )
+
+
 class PipelineParams(Params):
-    """pipelines/NAME/params.yaml. Every section must be there, so that DVC can track it; `{}` takes the defaults."""
+    """pipelines/NAME/params.yaml. The stages' sections must be there, so that DVC can track them; `{}` takes the defaults."""
 
     recipe: Name
     data: DataParams
@@ -701,6 +723,7 @@ class PipelineParams(Params):
     train: TrainParams
     evaluate: EvaluateParams
     register_: RegisterParams = Field(alias="register")
+    retrain: RetrainParams = RetrainParams()
 
 
 class PipelineEntry(Params):
