@@ -8,6 +8,7 @@ from pathlib import Path
 
 from components.bridge.job import Job, read_reviewed_schema
 from components.errors import UserError
+from components.serve.refusal import RefusalError
 from components.serve.served import Served
 from components.tracking.moves import champion_version
 from components.tracking.registry import model_version
@@ -45,7 +46,12 @@ class Registry:
         return str(found.version)
 
     def load(self, version: str) -> Served:
-        """Loads and warms it. Raises: UserError if there is no such version; TensorlineError if it is none of Tensorline's."""
+        """Loads and warms it.
+
+        Raises:
+            UserError: If there is no such version, or it does not answer.
+            TensorlineError: If it is none of Tensorline's.
+        """
         scratch = Path(tempfile.mkdtemp(prefix="serve-"))
         try:
             found = model_version(self._store, self._model_name, version, scratch)
@@ -53,5 +59,11 @@ class Registry:
         except BaseException:
             shutil.rmtree(scratch, ignore_errors=True)
             raise
-        served.warm(self._most_rows)
+        try:
+            served.warm(self._most_rows)
+        except RefusalError as error:
+            raise UserError(
+                f"model '{self._model_name}', version {version}: {error}; a row of zeros, or of a black pixel. Expected an "
+                "answer to any row: look at the model's transform and signatures, or serve another version: --version N."
+            ) from None
         return served

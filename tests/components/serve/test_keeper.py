@@ -21,7 +21,9 @@ from components.errors import UserError
 from components.params.models import DataParams
 from components.serve.keeper import Keeper
 from components.serve.metrics import Metrics
+from components.serve.refusal import bad_request
 from components.serve.served import Served
+from components.serve.signatures import Signature
 from components.serve.source import Registry
 from components.tracking.moves import move_champion
 from components.tracking.store import Store
@@ -185,6 +187,18 @@ def test_the_registry_of_a_pipeline(
     assert source.wanted() == "1"
     assert source.load("2").version == "2"
     assert Registry(birds.job, store, "2", 4).wanted() == "2"
+
+    def refuse(self: Signature, arrays: Any) -> None:
+        raise bad_request("the model refuses it: no")
+
+    monkeypatch.setattr(Signature, "call", refuse)
+    with pytest.raises(UserError) as raised:
+        source.load("2")
+    monkeypatch.undo()
+    assert str(raised.value) == (
+        "model 'penguins', version 2: the model refuses it: no; a row of zeros, or of a black pixel. Expected an answer to "
+        "any row: look at the model's transform and signatures, or serve another version: --version N."
+    )
     with pytest.raises(UserError) as raised:
         source.load("3")
     assert str(raised.value) == f"model 'penguins': version 3 does not exist in {store.shown}. Expected one of: 1, 2."
