@@ -252,6 +252,11 @@ def test_the_champion_or_a_version(
         assert done.exit_code == 0, done.output
         assert done.output.startswith(f"penguins, version {version}: 344 records, 344 predictions in {output}, 0 rejects in ")
         assert pd.read_csv(output)["model_version"].unique().tolist() == [version]
+    done = run("--explain", "--beam")
+    assert done.exit_code == 0, done.output
+    explained = pd.read_csv(output)
+    assert explained["explained"].tolist() == explained["label"].tolist()
+    assert explained["model_version"].unique().tolist() == [1]
     failed = run("--version", "3").exception
     assert isinstance(failed, UserError)
     assert str(failed) == f"model 'penguins': version 3 does not exist in {store.shown}. Expected one of: 1, 2."

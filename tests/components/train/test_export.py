@@ -59,6 +59,9 @@ def test_model_json_says_what_the_model_is(penguins: Path) -> None:
     digest = description.pop("digest")
     num_parameters = description.pop("num_parameters")
     curve = description.pop("learning_curve")
+    explain = description.pop("explain")
+    assert (explain["method"], explain["form"]) == ("integrated_gradients", "table")
+    assert sorted(explain["columns"].values()) == sorted(description["inputs"])
     assert curve.keys() == {"verdict", "told"}
     assert "in epoch " in curve["told"]
     assert len(digest) == 64
