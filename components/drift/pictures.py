@@ -48,16 +48,20 @@ def feature_figure(drift: FeatureDrift, baseline: Profile, current: Profile, nam
     sides = [(profile, profile.features.get(drift.feature)) for profile in (baseline, current)]
     present = [feature for profile, feature in sides if feature is not None and feature.num_missing < profile.num_records]
     if drift.distance_name == "type" or not present:
-        figure, axis = new_figure(6.4, 1.4)
+        figure, axis = new_figure(8.0, 1.4)
         axis.set_axis_off()
-        axis.text(0.0, 0.5, drift.detail, fontsize=9, va="center", wrap=True)
+        told = [f"{name}: {_some_values(feature)}" for name, (_, feature) in zip(names, sides, strict=True)]
+        axis.text(0.0, 0.5, "\n".join(told), fontsize=9, va="center")
     elif isinstance(present[0].content, Numbers):
         figure = _numbers(drift, sides, names)
     else:
         figure = _counts(sides, names, is_text=present[0].kind.measure == "words")
-    sizes = f"missing: {100 * drift.missing_baseline:.1f}% {names[0]}, {100 * drift.missing_current:.1f}% {names[1]}"
+    missing = f"missing: {100 * drift.missing_baseline:.1f}% {names[0]}, {100 * drift.missing_current:.1f}% {names[1]}"
     measured = f"{drift.distance_name.replace('_', ' ')} {drift.distance:.3f}, limit {drift.limit:.3f}"
-    figure.suptitle(f"{drift.feature}: {measured}\n{_short(drift.detail, 90)}; {sizes}", fontsize=9, x=0.01, ha="left")
+    detail = f"{_short(drift.detail, 90)}; {missing}"
+    if drift.distance_name == "type" or drift.detail.startswith("missing:"):  # which says it
+        detail = drift.detail
+    figure.suptitle(f"{drift.feature}: {measured}\n{detail}", fontsize=9, x=0.01, ha="left")
     return figure
 
 
@@ -119,6 +123,14 @@ def _counts(sides: Sequence[tuple[Profile, Feature | None]], titles: tuple[str, 
     axis.set_xlabel("% of the texts; the words that differ most" if is_text else "% of the records; the most frequent values")
     axis.legend(frameon=False, fontsize=8)
     return figure
+
+
+def _some_values(feature: Feature | None) -> str:
+    if feature is None:
+        return "no values"
+    content = feature.content
+    values = [f"{value:,.6g}" for value in content.values[:6]] if isinstance(content, Numbers) else [*content.listed][:6]
+    return ", ".join(_short(value, 14) for value in values) + ", …"
 
 
 def _quantile(sample: Numbers, share: float) -> float:
