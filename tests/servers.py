@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-SECRET = "s3cret-of-the-tests"  # noqa: S105  of no server but these
+SECRET = secrets.token_hex(20)
 """The secret key of S3; nothing may write it to a file that git or a run keeps."""
 _START_S = 120.0
 # The jobs are those of MLflow's pages for language models: seven more processes.
