@@ -159,8 +159,8 @@ def test_a_tie_goes_to_the_smaller_model(asked: SimpleNamespace, run_component: 
     assert [name for name, check in checks.items() if not check["passed"]] == ["size", "latency"]
     assert f"it has {size:g} MB and the champion {9 + size:g}, and it answers as fast" in checks["champion"]["reason"]
     assert verdict["reason"] == (
-        f"the SavedModel has {size:g} MB, more than the 0.01 MB of evaluate.max_size_mb; a request of one row takes longer than "
-        "the 0.0001 ms of evaluate.max_latency_ms (median)"
+        f"the SavedModel has {size:g} MB, more than the 0.01 MB of evaluate.max_size_mb; a request of one row takes longer "
+        "than the 0.0001 ms of evaluate.max_latency_ms (median)"
     )
     measured = json.loads((made["canary"] / "canary.json").read_text())
     assert measured["champion_latency_ms"] > 0.01
