@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from pathlib import Path
 
@@ -13,7 +12,8 @@ import click
 @click.command("verify")
 @click.option("--fix", is_flag=True, help="Mend what can be mended, and tell what was done.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def command(fix: bool, as_json: bool) -> None:
+@click.pass_context
+def command(context: click.Context, fix: bool, as_json: bool) -> None:
     """Hold DVC's cache, the artifacts, the runs and the models against what was recorded.
 
     Leaves with 0 if all is sound, else with 1; with --fix, if something is left to do. Without --fix it changes nothing.
@@ -28,7 +28,7 @@ def command(fix: bool, as_json: bool) -> None:
         report = verify(root, open_store(root), fix=fix)
     if as_json:
         click.echo(json.dumps(report.as_dict(), indent=1, ensure_ascii=False))
-        sys.exit(0 if report.is_sound else 1)
+        context.exit(0 if report.is_sound else 1)
     for finding in report.findings:
         click.echo(f"{'mended' if finding.mended else finding.severity} · {finding.check} · {finding.where}: {finding.what}")
         if finding.done:
@@ -47,4 +47,4 @@ def command(fix: bool, as_json: bool) -> None:
     mended = len(report.findings) - left
     told = f"{left:,} to mend" if left else "all is sound"
     click.echo(f"{told}, {mended:,} mended" if mended else told)
-    sys.exit(1 if left else 0)
+    context.exit(1 if left else 0)
