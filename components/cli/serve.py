@@ -56,9 +56,9 @@ def command(
     When the champion moves, the new one is loaded aside and takes over; no request is dropped. /docs says what may be asked.
     """
     from components.bridge.job import Job
-    from components.serve.request_log import FOLDER
     from components.serve.server import Settings, bind, is_loopback, serving, stop_signals, url_of
     from components.serve.source import Registry
+    from components.serving_log import FOLDER
     from components.tracking.store import open_store
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)

@@ -11,6 +11,7 @@ from components.drift.profile import Profile, read_profile
 from components.drift.report import Against, Comparison, judge, load_baseline
 from components.drift.settings import settings_of
 from components.errors import UserError
+from components.serving_log import FOLDER
 from components.tracking.profiles import champion_profile
 from components.tracking.registry import champion
 from components.tracking.store import open_store
@@ -46,11 +47,11 @@ def compare_anew(job: Job, against: Against, scratch: Path) -> Comparison:
     if baseline is None or found is None:
         return judge("serving", None, None, version=stored.version, reason=reason, **how)
 
-    from components.drift.serving import LOG_FOLDER, comparable, profile_log
+    from components.drift.serving import comparable, profile_log
 
     inputs = json.loads((found.folder / "model.json").read_text(encoding="utf-8"))["inputs"]
-    shown = f"artifacts/{job.name}/{LOG_FOLDER}"
-    requests = profile_log(job.artifact(LOG_FOLDER), shown, baseline, job.params.data, inputs)
+    shown = f"artifacts/{job.name}/{FOLDER}"
+    requests = profile_log(job.artifact(FOLDER), shown, baseline, job.params.data, inputs)
     return judge("serving", baseline, requests, version=stored.version, only=comparable(inputs, baseline), **how)
 
 

@@ -17,12 +17,9 @@ from components.ingest.image_codec import Limits
 from components.ingest.image_column import ImageColumn
 from components.ingest.text_column import TextColumn
 from components.params.models import DataParams, ImageParams, TextParams
+from components.serving_log import SUFFIX, logged
 from components.validate.batches import first_values
 from components.validate.measured import IMAGE_RANGES, TEXT_RANGES
-
-LOG_FOLDER = "serving_log"
-_PATTERN = "*.tfrecord.gz"
-"""A file that is still being written has another name."""
 
 
 def profile_log(folder: Path, shown: str, baseline: Profile, data: DataParams, inputs: Mapping[str, str]) -> Profile:
@@ -37,7 +34,7 @@ def profile_log(folder: Path, shown: str, baseline: Profile, data: DataParams, i
 
     Raises: UserError if no request is logged; TensorlineError if a file is damaged.
     """
-    files = sorted(folder.glob(_PATTERN))
+    files = logged(folder)
     images = {name: data.image_columns.get(name, ImageParams()) for name, kind in inputs.items() if kind == "image"}
     texts = {name: data.text_columns.get(name, TextParams()) for name, kind in inputs.items() if kind == "text"}
 
@@ -54,7 +51,7 @@ def profile_log(folder: Path, shown: str, baseline: Profile, data: DataParams, i
     profile = profile_records(read_files(files), "serving", plan_like(baseline), prepare)
     if not profile.num_records:
         raise UserError(
-            f"{shown}: no request is logged in {_PATTERN}. Expected the log that `tensorline serve` writes; let it answer "
+            f"{shown}: no request is logged in *{SUFFIX}. Expected the log that `tensorline serve` writes; let it answer "
             "some requests, with logging on."
         )
     return profile

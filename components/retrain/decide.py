@@ -13,7 +13,7 @@ from components.retrain.heartbeat import shown_time
 from components.retrain.raw_data import RawData
 from components.tracking.attempts import Attempt, ChampionFacts
 
-TriggerName = Literal["forced", "champion", "data", "drift", "performance", "schedule"]
+TriggerName = Literal["forced", "champion", "data", "drift", "skew", "performance", "schedule"]
 _FEW = 8
 """Names that a reason lists before it only counts them."""
 
@@ -28,6 +28,7 @@ class Facts:
         attempts: The newest first.
         last_training: When, UTC, ISO 8601; None if there was none.
         drift: drift.json of the last validate; None if there is none.
+        skew: The same of the requests that were served, against the champion's training data; None if none are logged.
         ingest: ingest.json of the last ingest; None if there is none.
         fresh: How the champion does on freshly labelled records; None if there are none.
     """
@@ -37,6 +38,7 @@ class Facts:
     attempts: Sequence[Attempt] = ()
     last_training: str | None = None
     drift: dict[str, Any] | None = None
+    skew: dict[str, Any] | None = None
     ingest: dict[str, Any] | None = None
     fresh: Fresh | None = None
 
@@ -89,6 +91,7 @@ def decide(params: RetrainParams, facts: Facts, now: datetime, *, force: bool = 
         _first(facts),
         Trigger("data", is_new and params.on_new_data, news + ("" if params.on_new_data else "; retrain.on_new_data is off")),
         _drift(params, facts.drift, is_new=is_new, validated=validated),
+        _skew(params, facts.skew, is_new=is_new),
         _performance(facts.fresh),
         _schedule(params, facts, now),
     )
@@ -144,20 +147,41 @@ def _known_spans(facts: Facts) -> set[str]:
 
 
 def _drift(params: RetrainParams, drift: dict[str, Any] | None, *, is_new: bool, validated: bool) -> Trigger:
-    if drift is None:
-        return Trigger("drift", False, "nothing is known of drift")
-    against = drift.get("against", "champion")
-    if drift["state"] != "drift":
-        return Trigger("drift", False, f"{drift['state'].replace('_', ' ')} (against {against})")
-    names = [each["feature"] for each in drift["features"] if each["drifted"]]
-    found = f"drift against {against} in {len(names)} of {len(drift['features'])} features: {_listed(names)}"
+    found = _drifted(drift)
+    if found is None:
+        return Trigger("drift", False, "nothing is known of drift" if drift is None else _undrifted(drift))
     if not params.on_drift:
         return Trigger("drift", False, f"{found}; retrain.on_drift is off")
-    if against != "serving" and not validated and not is_new:
-        return Trigger("drift", False, f"{found}, in data that were tried already")
-    if against != "serving" and not validated:
-        return Trigger("drift", False, f"{found}, in the data before these")
+    if not validated:
+        return Trigger("drift", False, f"{found}, in {'the data before these' if is_new else 'data that were tried already'}")
     return Trigger("drift", True, found)
+
+
+def _skew(params: RetrainParams, skew: dict[str, Any] | None, *, is_new: bool) -> Trigger:
+    """The requests: they have no labels, so what they changed to can be learned only of new data."""
+    found = _drifted(skew)
+    if found is None:
+        return Trigger("skew", False, "no requests are logged" if skew is None else _undrifted(skew))
+    if not params.on_drift:
+        return Trigger("skew", False, f"{found}; retrain.on_drift is off")
+    if not is_new:
+        return Trigger("skew", False, f"{found}, but there are no new data to learn it from")
+    return Trigger("skew", True, found)
+
+
+def _drifted(drift: dict[str, Any] | None) -> str | None:
+    if drift is None or drift["state"] != "drift":
+        return None
+    names = [each["feature"] for each in drift["features"] if each["drifted"]]
+    return f"drift against {_against(drift)} in {len(names)} of {len(drift['features'])} features: {_listed(names)}"
+
+
+def _undrifted(drift: dict[str, Any]) -> str:
+    return f"{drift['state'].replace('_', ' ')} (against {_against(drift)})"
+
+
+def _against(drift: dict[str, Any]) -> str:
+    return str(drift.get("against", "champion"))
 
 
 def _performance(fresh: Fresh | None) -> Trigger:

@@ -19,6 +19,7 @@ from components.retrain.heartbeat import Heartbeat, heartbeat_file, read_heartbe
 from components.retrain.raw_data import look
 from components.retrain.report import Story, headline, report
 from components.retrain.repro import Built, repro
+from components.serving_log import FOLDER, logged
 from components.tracking.attempts import (
     RETRAIN,
     Attempt,
@@ -171,9 +172,20 @@ def _facts(job: Job, store: Store, beat: Heartbeat | None, before: Artifacts, la
         attempts=sorted(attempts.values(), key=lambda each: each.at, reverse=True),
         last_training=last_training(store, job.name),
         drift=before.drift,
+        skew=None if found is None else _skew(job),
         ingest=before.ingest,
         fresh=_fresh(job, store, found, labelled),
     )
+
+
+def _skew(job: Job) -> dict[str, Any] | None:
+    """The logged requests against the champion's training data, as drift.json; None if no request is logged."""
+    if not logged(job.artifact(FOLDER)):
+        return None
+    from components.drift.anew import compare_anew
+
+    with tempfile.TemporaryDirectory(prefix="tensorline-") as scratch:
+        return compare_anew(job, "serving", Path(scratch)).as_dict()
 
 
 def _fresh(job: Job, store: Store, found: ChampionFacts | None, labelled: str | None) -> Fresh | None:

@@ -27,11 +27,10 @@ import pyarrow as pa
 from components.serve.contract import Contract
 from components.serve.metrics import Metrics
 from components.serve.served import columns_of
+from components.serving_log import SUFFIX, logged
 from components.tf_example import encode
 from components.tfrecord_writer import frame
 
-FOLDER = "serving_log"
-_SUFFIX = ".tfrecord.gz"
 _PARTIAL = ".partial"
 _NEW = ".new"
 _MOST_WAITING = 1024
@@ -150,7 +149,7 @@ class RequestLog:
     def _open(self) -> None:
         self._number += 1
         moment = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
-        self._partial = self._folder / f"requests-{moment}-{os.getpid()}-{self._number:06d}{_SUFFIX}{_PARTIAL}"
+        self._partial = self._folder / f"requests-{moment}-{os.getpid()}-{self._number:06d}{SUFFIX}{_PARTIAL}"
         new = self._partial.with_suffix(_NEW)
         raw = new.open("xb")
         fcntl.flock(raw, fcntl.LOCK_EX)  # says that somebody writes it, before `mend` of another server can see it
@@ -181,7 +180,7 @@ class RequestLog:
 
 def mend(folder: Path) -> None:
     """Gives the files that killed servers left their names, cut after the last whole record; empty ones are removed."""
-    for partial in sorted(folder.glob(f"*{_SUFFIX}{_PARTIAL}")):
+    for partial in sorted(folder.glob(f"*{SUFFIX}{_PARTIAL}")):
         with partial.open("rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -213,7 +212,7 @@ def _whole_records(compressed: bytes) -> bytes:
 
 
 def _remove_oldest(folder: Path, most_bytes: int) -> None:
-    files = sorted(folder.glob(f"*{_SUFFIX}"))
+    files = logged(folder)
     sizes = [file.stat().st_size for file in files]
     excess = sum(sizes) - most_bytes
     for file, size in zip(files, sizes, strict=True):

@@ -25,6 +25,7 @@ DRIFT = {
     "num_current": 10,
     "features": [{"feature": "fare", "drifted": True}, {"feature": "hour", "drifted": False}],
 }
+SKEW = {**DRIFT, "against": "serving"}
 
 
 def attempt(hours_ago: float, outcome: str | None, data: RawData = NEW, spans: tuple[str, ...] = ()) -> Attempt:
@@ -46,6 +47,7 @@ def test_nothing_to_do() -> None:
         ("champion", False, "version 3, of 2026-11-01 04:30 UTC"),
         ("data", False, "the data are those of the champion, version 3"),
         ("drift", False, "nothing is known of drift"),
+        ("skew", False, "no requests are logged"),
         ("performance", False, "no freshly labelled records"),
         ("schedule", False, "retrain.every_days is not set"),
     ]
@@ -132,7 +134,6 @@ def test_drift_of_data_that_nobody_has_validated_is_found_out_first() -> None:
     [
         (DRIFT, SEEN, False, "drift against champion in 1 of 2 features: fare, in data that were tried already"),
         (DRIFT, NEW, False, "drift against champion in 1 of 2 features: fare, in the data before these"),
-        ({**DRIFT, "against": "serving"}, SEEN, True, "drift against serving in 1 of 2 features: fare"),
         ({**DRIFT, "state": "no_baseline", "features": []}, SEEN, False, "no baseline (against champion)"),
     ],
 )
@@ -140,6 +141,22 @@ def test_drift_that_is_known_already(drift: dict, data: RawData, is_reason: bool
     decision = decide(RetrainParams(), Facts(CHAMPION, data, drift=drift), NOW)
     trigger = next(each for each in decision.triggers if each.name == "drift")
     assert (trigger.fired, trigger.why) == (is_reason, told)
+
+
+@pytest.mark.parametrize(
+    ("skew", "data", "is_reason", "told"),
+    [
+        (SKEW, SEEN, False, "drift against serving in 1 of 2 features: fare, but there are no new data to learn it from"),
+        (SKEW, NEW, True, "drift against serving in 1 of 2 features: fare"),
+        ({**SKEW, "state": "no_drift"}, NEW, False, "no drift (against serving)"),
+    ],
+)
+def test_requests_that_drifted_are_learned_of_new_data(skew: dict, data: RawData, is_reason: bool, told: str) -> None:
+    decision = decide(RetrainParams(on_new_data=False), Facts(CHAMPION, data, skew=skew), NOW)
+    trigger = next(each for each in decision.triggers if each.name == "skew")
+    assert (trigger.fired, trigger.why, decision.retrain) == (is_reason, told, is_reason)
+    off = decide(RetrainParams(on_drift=False), Facts(CHAMPION, SEEN, skew=SKEW), NOW)
+    assert off.triggers[4].why == "drift against serving in 1 of 2 features: fare; retrain.on_drift is off"
 
 
 @pytest.mark.parametrize(("every_days", "due"), [(2, True), (2.5, False), (None, False)])
