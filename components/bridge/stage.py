@@ -42,8 +42,14 @@ RESUMABLE = ("tune", "train")
 _KEY = re.compile(r"^(?=(?:recipe|data|validate|transform|model|tune|train|evaluate|register)[.:] ?\S)", re.MULTILINE)
 
 
-def main(stage: str, argv: Sequence[str] | None = None) -> int:
-    """Runs `stage` of the pipeline that `argv` names; returns the exit code: 0 done, 1 failure, 2 the user's mistake."""
+def main(stage: str, argv: Sequence[str] | None = None, how: str = "cold") -> int:
+    """Runs `stage` of the pipeline that `argv` names; returns the exit code: 0 done, 1 failure, 2 the user's mistake.
+
+    Args:
+        stage: A key of `STAGES`.
+        argv: The command line, without the program; None for that of this process.
+        how: How this process was started, for the log: warm, or cold and why.
+    """
     parser = argparse.ArgumentParser(prog=f"python -m components.{stage}", description=f"The stage {stage} of one pipeline.")
     parser.add_argument("pipeline", help="a name under `pipelines` in params.yaml")
     name = parser.parse_args(argv).pipeline
@@ -52,6 +58,7 @@ def main(stage: str, argv: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     follower = index_of_follower() if stage == "train" else None
     log = _start_log(root, name, stage if follower is None else f"{stage}-worker-{follower}")
+    logging.getLogger(__name__).info("started %s", how)
     terminal = _divert_stderr(log)
     _say(name, stage, f"started; the libraries' log: {_shown(log, root)}")
     try:
