@@ -20,7 +20,57 @@ WITH_THREADS = ("numpy", "pyarrow", "pyarrow.compute", "pyarrow.csv", "pyarrow.p
 LIBRARIES = (
     "tensorflow",
     "tfx.v1",
+    "keras",
+    "keras_tuner",
+    "tensorflow_data_validation",
+    "tensorflow_model_analysis",
+    "tensorflow_text",
+    "tensorflow_transform",
+    "tfx_bsl.cc.tfx_bsl_extension",
+    "ydf",
+    "ydf_tf",
+    "apache_beam.runners.portability.fn_api_runner.fn_runner",
+    "apache_beam.runners.portability.portable_runner",
+    "apache_beam.typehints.intrinsic_one_ops",
+    "apache_beam.typehints.opcodes",
+    "mlflow",
+    "mlflow.data",
+    "mlflow.models",
+    "mlflow.pyfunc",
+    "mlflow.store.artifact.local_artifact_repo",
+    "mlflow.store.model_registry.sqlalchemy_workspace_store",
+    "mlflow.store.tracking.sqlalchemy_workspace_store",
+    "mlflow.tracing.export",
+    "mlflow.tracking",
+    "alembic.command",
+    "alembic.config",
+    "setuptools",
+    "sqlalchemy.dialects.sqlite",
+    "sklearn.linear_model",
+    "matplotlib.pyplot",
+    "matplotlib.backends.backend_agg",
+    "PIL.BmpImagePlugin",
+    "PIL.GifImagePlugin",
+    "PIL.ImageOps",
+    "PIL.JpegImagePlugin",
+    "PIL.PngImagePlugin",
+    "PIL.PpmImagePlugin",
+    "pandas.core.methods.to_dict",
+    "pandas.io.formats.csvs",
+    "pyarrow.json",
+    "pyarrow.pandas_compat",
+    "pydantic",
+    "charset_normalizer",
+    "click",
+    "google_crc32c",
+    "jinja2",
+    "psutil",
+    "regex",
+    "rich.console",
+    "rich.table",
+    "ruamel.yaml",
 )
+"""What the stages import, the large ones first; whatever is missing here, a stage imports itself."""
 
 
 class NotForkableError(Exception):
@@ -32,12 +82,13 @@ def import_all(with_threads: Sequence[str] = WITH_THREADS, others: Sequence[str]
     for name in with_threads:
         _import(name)
     before = set(os.listdir("/proc/self/task"))
+    before_in_python = set(threading.enumerate())
     for name in others:
         _import(name)
     started = set(os.listdir("/proc/self/task")) - before
-    python_threads = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
-    if started or python_threads:
-        raise NotForkableError(f"the imports started {len(started)} threads, of Python: {', '.join(python_threads) or 'none'}")
+    in_python = [thread.name for thread in threading.enumerate() if thread not in before_in_python]
+    if started or in_python:
+        raise NotForkableError(f"the imports started threads: {len(started)}, of Python: {', '.join(in_python) or 'none'}")
     context = sys.modules.get("tensorflow.python.eager.context")
     if context is not None and context.context_safe() is not None:
         raise NotForkableError("the imports started TensorFlow's runtime")

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[3]
-STAGE = '''
+STAGE = """
 import sys
 from components.warm.client import begin
 
@@ -29,7 +29,7 @@ def main(how):
 if __name__ == "__main__":
     code, how = begin("probe")
     sys.exit((main(how) or 0) if code is None else code)
-'''
+"""
 
 
 @dataclass
@@ -42,7 +42,9 @@ class Repository:
 
     def stage(self, body: str) -> None:
         """Writes the stage: the body of `main(how)`."""
-        (self.root / "components" / "probe" / "__main__.py").write_text(STAGE.format(body=body.strip().replace("\n", "\n    ")))
+        (self.root / "components" / "probe" / "__main__.py").write_text(
+            STAGE.format(body=body.strip().replace("\n", "\n    "))
+        )
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """Starts the stage's process."""
