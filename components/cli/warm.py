@@ -23,10 +23,9 @@ def status() -> None:
         click.echo(_none())
         return
     running = f"runs {', '.join(told['running'])}" if told["running"] else f"idle for {told['idle_s']:.0f} s"
-    click.echo(
-        f"process {told['pid']}, for {told['up_s']:.0f} s; {told['rss_bytes'] / 2**30:.1f} GiB; {told['num_stages']} stages so "
-        f"far; {running}. It leaves after {told['leaves_after_s']:g} s without one (warm.idle_s in params.yaml)."
-    )
+    size = f"{told['rss_bytes'] / 2**30:.1f} GiB"
+    click.echo(f"process {told['pid']}, for {told['up_s']:.0f} s; {size}; {told['num_stages']} stages so far; {running}")
+    click.echo(f"It leaves after {told['leaves_after_s']:g} s without a stage (warm.idle_s in params.yaml).")
     click.echo(f"Its log: {_place().log}")
 
 
