@@ -53,7 +53,7 @@ def run(repeats: int = 3) -> Iterator[dict[str, Any]]:
             yield compare("all seven by dvc repro --force: warm / cold", partial(whole, warm=True), whole, 1)
             yield compare("dvc repro, nothing changed / forced, cold", partial(work, "dvc", "repro"), whole, 1)
         finally:
-            work(sys.executable, "-m", "components.cli", "warm", "stop")
+            work("tensorline", "warm", "stop")
 
 
 def _copy(root: Path) -> None:

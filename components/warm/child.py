@@ -24,12 +24,13 @@ _PR_SET_PDEATHSIG = 1
 _OURS = ("components", "recipes", "pipelines")
 
 
-def become(request: Mapping[str, Any], files: Sequence[int], changed: Mapping[str, str], server: int) -> NoReturn:
+def become(request: Mapping[str, Any], files: Sequence[int], start: int, changed: Mapping[str, str], server: int) -> NoReturn:
     """Runs the program of `request` in this process, which was just forked, and ends it as the interpreter would.
 
     Args:
         request: As `conditions.to_pass_on` makes it.
         files: Standard input, output and error, and the working directory.
+        start: A pipe, from which a byte comes when the client, which knows of this process now, wants it to begin.
         changed: Environment variables that libraries set when the server imported them.
         server: Process id of the server; without it this process must not go on, for nobody would stop it with its client.
     """
@@ -38,6 +39,9 @@ def become(request: Mapping[str, Any], files: Sequence[int], changed: Mapping[st
     try:
         _die_with(server)
         _take_on(request, files, changed)
+        if not os.read(start, 1):
+            os._exit(1)  # nobody waits for it
+        os.close(start)
         status, killed_by = _run(request["main"], server)
     except BaseException:  # noqa: BLE001  nothing may return to the server's own code
         traceback.print_exc()

@@ -167,8 +167,12 @@ def _run(connection: socket.socket, place: Place, what: str) -> int:
         process = os.pidfd_open(answer["started"])
     except ProcessLookupError:  # it has ended already, and the server says how
         process = None
-    end = _follow(connection)
+    try:
+        end = _follow(connection)
+    except (OSError, ValueError):
+        end = None
     if end is None:
+        connection.close()  # a server that lives, but can't be understood, has the stage end
         _wait_for_end(process)
         raise ColdError("the warm server was killed, and the stage with it, which now begins again")
     if "killed" in end:
@@ -197,9 +201,8 @@ def _follow(connection: socket.socket) -> dict[str, Any] | None:
             before[number] = signal.signal(number, stop if number == signal.SIGTSTP else forward)
     connection.settimeout(None)
     try:
+        wire.send(connection, {"go": True})  # not before: what this process gave up waiting for must not have begun
         return wire.receive(connection)
-    except ConnectionError:
-        return None
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)

@@ -40,6 +40,7 @@ class _Stage:
     pid: int
     pidfd: int
     connection: socket.socket
+    go: int
     what: str
     started: float = field(default_factory=time.monotonic)
 
@@ -149,7 +150,11 @@ class Server:
     def _accept(self) -> None:
         if self._listener is None:
             return
-        connection, _ = self._listener.accept()
+        try:
+            connection, _ = self._listener.accept()
+        except OSError as error:
+            _say(f"a client that can't be let in: {error!r}")
+            return
         connection.settimeout(_TALK_S)
         files: list[int] = []
         try:
@@ -204,15 +209,18 @@ class Server:
 
     def _begin(self, connection: socket.socket, request: Mapping[str, Any], files: list[int]) -> None:
         server = os.getpid()
+        start, go = os.pipe()
         pid = os.fork()
         if pid == 0:
             try:
                 connection.close()
+                os.close(go)
                 self._let_go()
-                child.become(request["given"], files, self._changed, server)
+                child.become(request["given"], files, start, self._changed, server)
             finally:
                 os._exit(1)  # whatever went wrong, a fork is no server
-        stage = _Stage(pid, os.pidfd_open(pid), connection, request["what"])
+        os.close(start)
+        stage = _Stage(pid, os.pidfd_open(pid), connection, go, request["what"])
         self._stages[pid] = stage
         self._num_stages += 1
         self._selector.register(stage.pidfd, selectors.EVENT_READ, partial(self._ended, stage))
@@ -226,6 +234,7 @@ class Server:
         for stage in self._stages.values():
             stage.connection.close()
             os.close(stage.pidfd)
+            os.close(stage.go)
         if self._listener is not None:
             self._listener.close()
             os.close(self._lock)
@@ -242,6 +251,9 @@ class Server:
             self._selector.unregister(stage.connection)
             _signal(stage.pid, signal.SIGKILL, group=True)
             _say(f"{stage.what}: the client is gone")
+        elif "go" in message:
+            with contextlib.suppress(OSError):  # of a stage that was killed meanwhile
+                os.write(stage.go, b"!")
         else:
             _signal(stage.pid, message["signal"], group=message["group"])
 
@@ -250,6 +262,7 @@ class Server:
         code = os.waitstatus_to_exitcode(status)
         self._selector.unregister(stage.pidfd)
         os.close(stage.pidfd)
+        os.close(stage.go)
         try:
             wire.send(stage.connection, {"exit": code} if code >= 0 else {"killed": -code})
             self._selector.unregister(stage.connection)

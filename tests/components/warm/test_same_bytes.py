@@ -35,9 +35,11 @@ def test_all_stages_of_penguins(penguins: Path, tmp_path: Path) -> None:
     kept = {name: value for name, value in os.environ.items() if name != "CI"}
     environment = {**kept, "TENSORLINE_WARM": "1", "XDG_RUNTIME_DIR": str(tmp_path / "run"), "PYTHONPATH": str(ROOT)}
 
+    tensorline = str(Path(sys.executable).with_name("tensorline"))
+
     def run(*command: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", *command], cwd=root, env=environment, capture_output=True, text=True, check=False
+            [sys.executable, *command], cwd=root, env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout
@@ -46,16 +48,16 @@ def test_all_stages_of_penguins(penguins: Path, tmp_path: Path) -> None:
         start = "from components.warm import client, place; import os; client.start(place.Place(os.getcwd()))"
         subprocess.run([sys.executable, "-c", start], cwd=root, env=environment, check=True)
         end = time.monotonic() + 180
-        while "stages so far" not in (told := run("components.cli", "warm", "status")):
+        while "stages so far" not in (told := run(tensorline, "warm", "status")):
             assert time.monotonic() < end, told
             time.sleep(1)
         for stage in STAGES:
-            run(f"components.{stage}", "penguins")
+            run("-m", f"components.{stage}", "penguins")
             log = (root / "artifacts" / "penguins" / "logs" / f"{stage}.log").read_text()
             assert "started warm: forked from the warm server, process " in log, log
-        assert "7 stages so far" in run("components.cli", "warm", "status")
+        assert "7 stages so far" in run(tensorline, "warm", "status")
     finally:
-        run("components.cli", "warm", "stop")
+        run(tensorline, "warm", "stop")
     made = digests(root / "artifacts" / "penguins")
     assert made == digests(penguins / "artifacts" / "penguins")
     assert {"model/model.json", "best_hyperparameters/best_hyperparameters.txt"} & made.keys()
