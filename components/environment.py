@@ -8,6 +8,8 @@ SETTINGS = {
     "KERAS_BACKEND": "tensorflow",  # over ~/.keras/keras.json
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    # TensorFlow else takes all of a GPU's memory at once, and leaves none to the process that evaluate asks beside its own.
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",
     "TF_CPP_MIN_LOG_LEVEL": "2",
 }
 

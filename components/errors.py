@@ -31,5 +31,9 @@ class AnomalyError(UserError):
     """The data breaks its schema; the message is the table of anomalies."""
 
 
+class DriftError(UserError):
+    """The training data have drifted from the champion's, and that is to stop the pipeline; the message names the features."""
+
+
 class AccountingError(TensorlineError):
     """Records in differ from records out + rejects: a stage lost or invented some."""

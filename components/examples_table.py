@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -29,9 +29,17 @@ def read_serialized(folder: Path, split: str, batch_size: int = 8192) -> Iterato
 
     Raises: TensorlineError if a file is damaged.
     """
+    return read_files(sorted((folder / f"Split-{split}").iterdir()), batch_size)
+
+
+def read_files(paths: Iterable[Path], batch_size: int = 8192) -> Iterator[list[bytes]]:
+    """Likewise of any TFRecord files, gzip where they are called .gz, or plain.
+
+    Raises: TensorlineError if a file is damaged.
+    """
     batch: list[bytes] = []
     size_bytes = 0
-    for path in sorted((folder / f"Split-{split}").iterdir()):
+    for path in paths:
         for record in _records(path):
             if batch and (len(batch) == batch_size or size_bytes + len(record) > MAX_BATCH_BYTES):
                 yield batch

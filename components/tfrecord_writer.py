@@ -40,7 +40,7 @@ def _content(values: pa.Array) -> tuple[memoryview, np.ndarray]:
 
 
 class ShardWriter:
-    """Writes one split as `data-00000-of-0000N.tfrecord` and so on.
+    """Writes one split as `data-00000-of-0000N.tfrecord` and so on, or under another name than `data`.
 
     Records go round: record i of the split to shard i modulo N. So shards are even, the order depends on the input alone,
     and each shard is a sample of the whole file, also where that is sorted; reading one record of each shard in turn gives
@@ -49,11 +49,12 @@ class ShardWriter:
     Args:
         folder: Where to write; made if missing.
         num_shards: Number of files; all are made, even if there are fewer records.
+        name: How the files' names begin.
     """
 
-    def __init__(self, folder: Path, num_shards: int) -> None:
+    def __init__(self, folder: Path, num_shards: int, name: str = "data") -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._paths = [folder / f"data-{index:05d}-of-{num_shards:05d}.tfrecord" for index in range(num_shards)]
+        self._paths = [folder / f"{name}-{index:05d}-of-{num_shards:05d}.tfrecord" for index in range(num_shards)]
         for path in self._paths:
             path.write_bytes(b"")
         self.num_records = 0

@@ -12,7 +12,12 @@ from recipes.contract import Recipe, Task, TaskKind
 from recipes.label import class_ids, classes_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from recipes.raw import RawTensor
+
+PROBABILITIES = "probabilities"
+"""Name of the last layer."""
 
 
 class Classifier(Recipe):
@@ -56,7 +61,7 @@ class Classifier(Recipe):
         In float32, also where mixed precision has the layers before compute in less.
         """
         activation = "sigmoid" if self.kind == "binary" else "softmax"
-        return keras.layers.Activation(activation, dtype="float32", name="probabilities")(logits)
+        return keras.layers.Activation(activation, dtype="float32", name=PROBABILITIES)(logits)
 
     def bias_initializer(self) -> keras.initializers.Initializer:
         """Of the last layer: it then answers how frequent the classes are, before it has learned anything else.
@@ -95,6 +100,14 @@ class Classifier(Recipe):
             "label": tf.gather(tf.constant(self.class_names), tf.argmax(probabilities, axis=1)),
         }
         return outputs | {"score": predictions} if binary else outputs
+
+    def logits(self, model: keras.Model) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
+        """Transformed features → what `probabilities` was given, float32 [batch, 1] of two classes, else [batch, classes].
+
+        Explanations are of these: probabilities near 0 and 1 hardly move, whatever an example has more of.
+        """
+        network = keras.Model({each.name: each for each in model.inputs}, model.get_layer(PROBABILITIES).input)
+        return lambda features: tf.cast(network(features, training=False), tf.float32)
 
     def label_ids(self, raw: RawTensor) -> tf.Tensor:
         """The raw label as class ids, int64 [batch, 1]."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import keras_tuner
@@ -78,6 +78,54 @@ class Windows:
     shift: int
     step_s: int
     time: str
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """How integrated gradients (Sundararajan, Taly & Yan 2017, "Axiomatic Attribution for Deep Networks") explain an answer.
+
+    They run from a baseline to what the network sees: transformed features that are numbers, and what embeddings make of
+    those that are ids. All functions run in the graph of the SavedModel, so that explaining needs no recipe.
+
+    Attributes:
+        answer: Transformed features → what is explained, float32 [batch, outputs]; several outputs are the logits of classes.
+        baseline: A number that stands for all, in features and embeddings, or None for the mean of the eval split.
+        columns: Attributions of the transformed features → those of the raw columns, float32 [batch, …]. Of ids the former
+            have one for each id.
+        embeddings: Transformed feature of ids → names of the `keras.layers.Embedding` that take it.
+        form: What the attributions of a column are: a number (`table`), one a pixel [batch, height, width] (`image`), one a
+            token [batch, tokens] (`text`), or one a row of a window [batch, rows] (`window`).
+        shown: (raw features, transformed features) → what a person sees of an example beside its attributions. Of an image
+            `picture`, float32 [batch, height, width, channels] in 0..1. Of a text `words`, string [batch, words], and
+            `tokens`, string [batch, tokens], both padded with nothing.
+        joined: Of a text: what joins the words of an n-gram; None where tokens are pieces of words in their order, of which
+            those that go on with a word begin with "##".
+    """
+
+    answer: Callable[[dict[str, tf.Tensor]], tf.Tensor]
+    baseline: float | None
+    columns: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]
+    embeddings: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    form: Literal["table", "image", "text", "window"] = "table"
+    shown: Callable[[dict[str, Any], dict[str, tf.Tensor]], dict[str, tf.Tensor]] | None = None
+    joined: str | None = None
+
+
+@dataclass(frozen=True)
+class Trees:
+    """How SHAP values (Lundberg & Lee 2017; of trees, Lundberg et al. 2020) explain the answer of a YDF forest.
+
+    Attributes:
+        features: Transformed feature → the forest's column, which is also the raw one.
+        prefix: Of the names of the forest's files among the assets of the SavedModel.
+        outputs: For each class, or for the one output, the place of its SHAP values among YDF's; -1: it has none.
+        sign: -1 where YDF's second class is our first.
+    """
+
+    features: Mapping[str, str]
+    prefix: str
+    outputs: Sequence[int] = (0,)
+    sign: Literal[1, -1] = 1
 
 
 @dataclass(frozen=True)
@@ -222,6 +270,10 @@ class Recipe(keras_tuner.HyperModel, abc.ABC):
     def functions(self, model: keras.Model) -> dict[str, tf.types.experimental.PolymorphicFunction]:
         """Further signatures that take something else than raw columns: name → tf.function with an input signature."""
         return {}
+
+    def explain(self, model: keras.Model) -> Gradients | Trees | str:
+        """How the answers of a trained model are explained, example by example, or in a sentence why they can't be."""
+        return f"{type(self).__name__} says nothing of how its answers come about."
 
     def describe(self, model: keras.Model, folder: Path, examples: tf.data.Dataset) -> None:
         """Writes what a person may want to see of the trained model as files into `folder`; they go to its MLflow run.

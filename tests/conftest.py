@@ -24,6 +24,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["TENSORLINE_WARM"] = "0"  # a server for each of the tests' repositories would take all memory
 
 
+SHARE_CLONES = ("test_repro.py", "test_readme.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of parallel processes each takes whole files; files that share clones, which take minutes to build, go to the same."""
+    for item in items:
+        group = "clones" if item.path.name in SHARE_CLONES else item.path.relative_to(ROOT).as_posix()
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @contextmanager
 def working_in(folder: Path) -> Iterator[None]:
     """Paths in params.yaml are relative to the working directory, as in a stage."""

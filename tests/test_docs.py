@@ -1,4 +1,4 @@
-"""docs/data.md tells the truth: its sections are valid, its expressions work, its rules are all there are."""
+"""docs/data.md and spans.md tell the truth: sections are valid, expressions work, rules are all there are."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from components.ingest.expression import Expression
 from components.ingest.rejects import RULES
 from components.params.models import DataParams
 
-TEXT = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
-SECTIONS = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+DOCS = Path(__file__).parents[1] / "docs"
+TEXT = (DOCS / "data.md").read_text(encoding="utf-8")
+SPANS = (DOCS / "spans.md").read_text(encoding="utf-8")
+SECTIONS = re.findall(r"```yaml\n(.*?)```", TEXT + SPANS, re.DOTALL)
 COLUMNS = {
     "fare": "number",
     "tips": "number",

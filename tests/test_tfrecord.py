@@ -20,7 +20,7 @@ def frame(payload: bytes) -> bytes:
 def test_counts_plain_and_gzip_files(tmp_path: Path, payloads: list[bytes]) -> None:
     content = b"".join(map(frame, payloads))
     (tmp_path / "plain.tfrecord").write_bytes(content)
-    (tmp_path / "packed.gz").write_bytes(gzip.compress(content))
+    (tmp_path / "packed.gz").write_bytes(gzip.compress(content, mtime=0))
     assert count_records(tmp_path / "plain.tfrecord") == len(payloads)
     assert count_records(tmp_path / "packed.gz") == len(payloads)
 

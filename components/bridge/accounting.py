@@ -27,6 +27,17 @@ def check_statistics(examples: Path, statistics: Path) -> dict[str, int]:
     return counts
 
 
+def check_profile(examples: Path, profile: Path) -> int:
+    """Compares the training examples with the number that the profile saw; returns it.
+
+    Raises: AccountingError if they differ.
+    """
+    from components.drift.profile import read_profile
+
+    found = read_profile(profile)
+    return _equal("validate", found.split, count_split(examples, found.split), found.num_records)
+
+
 def check_transformed(examples: Path, transformed_examples: Path) -> dict[str, int]:
     """Compares the transformed examples of each split with the raw ones; returns the counts by split.
 

@@ -26,6 +26,8 @@ ARTIFACT_TYPES = {
     "statistics": f"{_STANDARD}:ExampleStatistics",
     "schema": f"{_STANDARD}:Schema",
     "anomalies": f"{_STANDARD}:ExampleAnomalies",
+    "profile": "components.drift.artifacts:Profile",
+    "drift": "components.drift.artifacts:Drift",
     "transform_graph": f"{_STANDARD}:TransformGraph",
     "transformed_examples": f"{_STANDARD}:Examples",
     "best_hyperparameters": f"{_STANDARD}:HyperParameters",
@@ -34,9 +36,11 @@ ARTIFACT_TYPES = {
     "model_run": f"{_STANDARD}:ModelRun",
     "evaluation": f"{_STANDARD}:ModelEvaluation",
     "blessing": f"{_STANDARD}:ModelBlessing",
+    "canary": "components.evaluate.canary_artifact:CanaryReport",
     "report": "components.evaluate.report_artifact:Report",
     "registration": "components.register.registration:Registration",
     "baseline_model": f"{_STANDARD}:Model",
+    "baseline_profile": "components.drift.artifacts:Profile",
 }
 """Output key, which is also the folder's name → "module:Class" of the artifact's type."""
 

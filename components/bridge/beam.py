@@ -45,3 +45,11 @@ def context_args(beam: BeamParams) -> dict[str, Any]:
         return apache_beam.Pipeline(runner=fn_runner.FnApiRunner(provision_info=provision), options=options)
 
     return {"make_beam_pipeline_fn": make_pipeline}
+
+
+def new_pipeline(beam: BeamParams) -> Any:
+    """An empty Beam pipeline on the runner."""
+    import apache_beam
+
+    local = context_args(beam).get("make_beam_pipeline_fn")
+    return local() if local is not None else apache_beam.Pipeline(argv=pipeline_args(beam))

@@ -28,13 +28,14 @@ def _ingest(job: Job, channels: Channels) -> list[BaseComponent]:
 def _validate(job: Job, channels: Channels) -> list[BaseComponent]:
     from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 
+    from components.drift.component import DataDrift
+    from components.drift.settings import settings_of
     from components.validate.example_validator import ExampleValidator
-    from components.validate.measured import Columns
     from components.validate.schema_gen import SchemaGen
     from components.validate.statistics_gen import StatisticsGen
 
-    data = job.params.data
-    columns = Columns(data.label, tuple(data.image_columns), tuple(data.text_columns), data.window_shapes)
+    settings = settings_of(job.params)
+    columns = settings.columns
     schema: Any
     if job.reviewed_schema is not None:
         schema = ImportSchemaGen(schema_file=str(job.schema_file))
@@ -52,7 +53,13 @@ def _validate(job: Job, channels: Channels) -> list[BaseComponent]:
         on_anomaly=job.params.validate_.on_anomaly,
         num_shown=job.params.validate_.num_shown,
     )
-    return [*first, validator]
+    drift = DataDrift(
+        examples=channels["examples"],
+        schema=schema.outputs["schema"],
+        settings=settings,
+        baseline_profile=channels.get("baseline_profile"),
+    )
+    return [*first, validator, drift]
 
 
 def _transform(job: Job, channels: Channels) -> list[BaseComponent]:
@@ -117,6 +124,7 @@ def _evaluate(job: Job, channels: Channels) -> list[BaseComponent]:
         schema=channels["schema"],
         evaluation=evaluator.outputs["evaluation"],
         blessing=evaluator.outputs["blessing"],
+        anomalies=channels["anomalies"],
         baseline_model=channels.get("baseline_model"),
         params=job.params.evaluate,
         seed=job.shared.seed,
@@ -133,6 +141,7 @@ def _register(job: Job, channels: Channels) -> list[BaseComponent]:
             model=channels["model"],
             report=channels["report"],
             examples=channels["examples"],
+            profile=channels["profile"],
             model_name=job.params.register_.model_name,
             pipeline=job.name,
         )
@@ -156,7 +165,7 @@ INPUTS: dict[str, tuple[str, ...]] = {
     "transform": ("examples", "schema"),
     "tune": ("transformed_examples", "transform_graph", "schema"),
     "train": ("transformed_examples", "transform_graph", "schema", "best_hyperparameters"),
-    "evaluate": ("examples", "model", "schema"),
-    "register": ("model", "report", "examples"),
+    "evaluate": ("examples", "model", "schema", "anomalies"),
+    "register": ("model", "report", "examples", "profile"),
 }
 """Stage → the artifacts of earlier stages that it reads."""

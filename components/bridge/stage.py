@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 
 RESUMABLE = ("tune", "train")
 """Stages that go on where they were killed, in the same MLflow run."""
+_MAX_STEPS_SHOWN = 50  # of hundreds of trees some lines tell as much; the run has the whole curve
+
+KEEPING = ("ingest",)
+"""Stages that keep what the next run may take, where DVC deletes nothing."""
 
 _KEY = re.compile(r"^(?=(?:recipe|data|validate|transform|model|tune|train|evaluate|register)[.:] ?\S)", re.MULTILINE)
 
@@ -111,11 +115,15 @@ def run_stage(stage: str, name: str, root: Path) -> list[str]:
         shutil.rmtree(scratch, ignore_errors=True)  # left by a killed stage
         scratch.mkdir(parents=True)
         try:
-            baseline = tracked.champion_folder(scratch / ".champion") if stage == "evaluate" else None
-            if baseline is not None:
-                folders["baseline_model"] = baseline
-            state = tracked.state_folder if stage in RESUMABLE else None
-            made = execute(job, stage, folders, scratch, tracked.exec_properties(), state)
+            properties = tracked.exec_properties()
+            if stage == "evaluate":
+                baseline = tracked.champion_folder(scratch / ".champion")
+                folders |= {} if baseline is None else {"baseline_model": baseline}
+            elif stage == "validate":
+                found, properties = tracked.champion_profile(scratch / ".champion")
+                folders |= {} if found is None else {"baseline_profile": found}
+            state = tracked.state_folder if stage in (*RESUMABLE, *KEEPING) else None
+            made = execute(job, stage, folders, scratch, properties, state)
             _account(stage, folders, made)
         except TensorlineError:
             # What a refused stage found out (the anomalies, say) is worth seeing.
@@ -128,8 +136,18 @@ def run_stage(stage: str, name: str, root: Path) -> list[str]:
             _replace(folder, job.artifact(key))
         shutil.rmtree(scratch)
         tracked.write_run_file(job.artifact("runs") / f"{stage}.json")
-        shutil.rmtree(state_root(job, stage), ignore_errors=True)  # also those of inputs that are no more
+        _remove_states(state_root(job, stage), tracked.state_folder if stage in KEEPING else None)
     return outcome.lines
+
+
+def _remove_states(root: Path, kept: Path | None) -> None:
+    """Removes the states of a stage that is done, also those of inputs that are no more; `kept` stays, if it was written."""
+    if kept is None or not kept.is_dir():
+        shutil.rmtree(root, ignore_errors=True)
+        return
+    for folder in root.iterdir():
+        if folder != kept:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _follow(job: Job) -> list[str]:
@@ -213,6 +231,7 @@ def _executor(component: BaseComponent, job: Job, temporary: Path) -> Any:
 def _account(stage: str, folders: Mapping[str, Path], made: Mapping[str, Path]) -> None:
     if stage == "validate":
         accounting.check_statistics(folders["examples"], made["statistics"])
+        accounting.check_profile(folders["examples"], made["profile"])
     elif stage == "transform":
         accounting.check_transformed(folders["examples"], made["transformed_examples"])
 
@@ -244,6 +263,8 @@ def _replace(made: Path, final: Path) -> None:
 
 def _show_progress(job: Job, stage: str) -> progress.Listener:
     def show(metrics: Mapping[str, float], step: int, num_steps: int) -> None:
+        if step % max(1, num_steps // _MAX_STEPS_SHOWN) and step not in {1, num_steps}:
+            return
         shown = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if name != "learning_rate")
         unit = "trial" if stage == "tune" else "epoch"
         _say(job.name, stage, f"{unit} {step}/{num_steps}  {shown}")

@@ -13,6 +13,7 @@ from typing import Any
 from components.bridge.dvc_file import stage_dependencies
 from components.bridge.job import Job
 from components.bridge.outcome import Outcome
+from components.tracking.profiles import champion_profile
 from components.tracking.provenance import digest_paths, git_state
 from components.tracking.registry import champion
 from components.tracking.run_file import read_run_file, write_run_file
@@ -28,7 +29,7 @@ class Tracked:
     """One stage execution and its run.
 
     Attributes:
-        state_folder: As `state_folder` gives it.
+        state_folder: As `state_folder` gives it; what ingest keeps there does not depend on the raw data.
     """
 
     job: Job
@@ -45,6 +46,12 @@ class Tracked:
         """The champion's model folder; None if there is no champion."""
         found = champion(self.store, self.job.params.register_.model_name, download_to)
         return found.folder if found else None
+
+    def champion_profile(self, download_to: Path) -> tuple[Path | None, dict[str, str]]:
+        """The profile of the champion's training data, None if there is none; and what to tell of it."""
+        model_name = self.job.params.register_.model_name
+        found = champion_profile(self.store, model_name, download_to)
+        return found.folder, {"baseline_version": found.version or "", "baseline_reason": found.reason}
 
     def exec_properties(self) -> dict[str, str]:
         """What only this run knows, for the components that take it."""
@@ -114,6 +121,11 @@ def state_folder(job: Job, stage: str) -> Path:
 
 
 def _state_folder(job: Job, stage: str, params: Mapping[str, Any], dependencies: Mapping[str, str]) -> Path:
+    if stage == "ingest":  # which keeps spans, each by its own content, however many of them there are
+        data = {key: value for key, value in params["data"].items() if key != "last_spans"}
+        params = {**params, "data": data}
+        raw_data = Path(job.shared.pipelines[job.name].data)
+        dependencies = {path: digest for path, digest in dependencies.items() if Path(path) != raw_data}
     inputs = json.dumps({"params": params, "dependencies": dependencies}, sort_keys=True)
     return state_root(job, stage) / hashlib.sha256(inputs.encode()).hexdigest()[:16]
 

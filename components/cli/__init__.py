@@ -19,17 +19,22 @@ from components.errors import TensorlineError, UserError
 COMMANDS = {
     "compare": "Prints the metrics of several pipelines side by side.",
     "doctor": "Checks the machine and the repository, and names the fix for each failure.",
-    "history": "Shows which version was champion, from when to when.",
+    "drift": "Compares data with the champion's, train with eval, or training with requests.",
+    "history": "Shows which version was champion, from when to when, by whom and why.",
     "ingest-check": "Tells what raw data hold, before any pipeline exists, and what would be rejected.",
     "new": "Proposes a pipeline for data of your own, with the reasons, and writes it.",
     "params": "Prints a pipeline's parameters, defaults filled in.",
     "predict": "Predicts new records with the champion, or another version.",
+    "promote": "Makes a version champion because you say so, whatever the gate said.",
+    "retrain": "Builds a pipeline anew if there is a reason (new data, drift, …), and reports what came of it.",
     "rollback": "Makes the champion before this one champion again.",
     "schema": "Shows the schema of a pipeline's data; --accept adopts it as the reviewed one.",
+    "serve": "Serves the champion over HTTP, as TensorFlow Serving does.",
     "summary": "Prints a table of the pipelines and their models.",
     "tfx": "Runs a pipeline with TFX's own LocalDagRunner instead of DVC.",
     "train": "Runs the stage train of a pipeline, also as one of several workers.",
     "trials": "Prints every trial of a pipeline's last search, the best first.",
+    "verify": "Holds everything against what was recorded; --fix mends what can be mended.",
     "warm": "Tells of the server that starts stages at once, or stops it.",
 }
 WARM = ("predict", "tfx", "train")

@@ -13,16 +13,21 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 from packaging.markers import Marker
 from rich.console import Console
 from rich.table import Table
+
+from components.tracking.redaction import redact
 
 MIN_FREE_BYTES = 2 * 1024**3
 """What the artifacts of the pipelines in git need, with room to spare."""
@@ -30,6 +35,12 @@ MAX_SHOWN = 5
 """Packages that a finding names before it only counts them."""
 NATIVE_PACKAGES = ("ml-metadata", "tensorflow-data-validation")
 """The packages that scripts/repair_wheels.py may have mended."""
+SECRETS = re.compile(
+    r"^\s*(access_key_id|secret_access_key|session_token|account_key|connection_string|sas_token|client_secret"
+    r"|gdrive_client_secret|gdrive_service_account_json|password|passphrase|token|oss_key_secret)\s*=",
+    re.MULTILINE,
+)
+"""Keys of a DVC remote that hold credentials."""
 LOCKED = re.compile(r"^(?P<name>[\w.-]+)==(?P<version>[^\s;]+)(?: ; (?P<marker>[^\\]+?))? *\\?$", re.MULTILINE)
 
 
@@ -159,10 +170,46 @@ def check_git(root: Path) -> Check:
 
 
 def check_dvc(root: Path) -> Check:
-    """That DVC is set up in `root`."""
-    if (root / ".dvc" / "config").is_file():
-        return Check("DVC", "set up")
-    return Check("DVC", "no .dvc/config", "Run it from the repository's root, or bring it back: git checkout -- .dvc")
+    """That DVC is set up in `root`, and where it pushes to."""
+    from dvc.config import Config, ConfigError
+
+    config = root / ".dvc" / "config"
+    if not config.is_file():
+        return Check("DVC", "no .dvc/config", "Run it from the repository's root, or bring it back: git checkout -- .dvc")
+    if secrets := sorted(set(SECRETS.findall(config.read_text(encoding="utf-8")))):
+        found = f"credentials in .dvc/config, which git keeps for all to read: {', '.join(secrets)}"
+        fix = "Take them out and renew them; then: dvc remote modify --local NAME KEY VALUE, or see docs/remotes.md"
+        return Check("DVC", found, fix)
+    try:
+        settings = Config(str(config.parent))
+    except ConfigError as error:
+        return Check("DVC", " ".join(str(error).split()), "Mend .dvc/config, or bring it back: git checkout -- .dvc/config")
+    name = settings["core"].get("remote")
+    if name is None:
+        return Check("DVC", "set up, without a remote")
+    url = redact(str(settings["remote"].get(name, {}).get("url", "")))
+    if not url:
+        return Check("DVC", f"no remote is called '{name}'", f"dvc remote add {name} URL, or see docs/remotes.md")
+    empty = "" if "://" in url or Path(url).exists() else ", nothing pushed yet"
+    return Check("DVC", f"remote {name}: {url}{empty}")
+
+
+def check_server(uri: str) -> Check:
+    """The MLflow store that MLFLOW_TRACKING_URI names: that a server answers; a database is only named."""
+    shown = redact(uri)
+    parts = urlsplit(uri)
+    if parts.scheme not in {"http", "https"}:
+        return Check("MLflow store", shown)
+    address = parts._replace(netloc=parts.netloc.rpartition("@")[2], path=f"{parts.path.rstrip('/')}/health").geturl()
+    try:
+        urllib.request.urlopen(address, timeout=5).close()  # noqa: S310  http or https
+    except urllib.error.HTTPError as error:
+        if error.code >= 500:  # others come of servers that want a login, or have no such page
+            return Check("MLflow store", f"{shown} answers with status {error.code}", "Ask who runs the server.")
+    except OSError as error:
+        fix = "Start the server, or mend MLFLOW_TRACKING_URI; to work without it: unset MLFLOW_TRACKING_URI"
+        return Check("MLflow store", f"{shown} does not answer: {getattr(error, 'reason', error)}", fix)
+    return Check("MLflow store", f"{shown} answers")
 
 
 def check_store(store: Path) -> Check:
@@ -199,7 +246,7 @@ def checks(root: Path) -> list[Check]:
         *(check_native(name) for name in NATIVE_PACKAGES),
         check_git(root),
         check_dvc(root),
-        check_store(root / "mlruns"),
+        check_server(uri) if (uri := os.environ.get("MLFLOW_TRACKING_URI")) else check_store(root / "mlruns"),
     ]
 
 

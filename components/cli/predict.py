@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -22,7 +23,13 @@ _PROGRESS_EVERY_S = 2.0
 @click.option("--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help=".parquet, .csv or .jsonl.")
 @click.option("--version", metavar="N", help="Of the registered model; the champion if left out.")
 @click.option("--keep", multiple=True, metavar="COLUMN", help="Copy a column of the input, as an id; may be given again.")
-def command(name: str, path: str, output: Path, version: str | None, keep: tuple[str, ...]) -> None:
+@click.option("--explain", is_flag=True, help="Say what each answer owes to which column, pixel or word; slower.")
+@click.option(
+    "--beam", "through_beam", is_flag=True, help="Run on the Beam runner of params.yaml, whose workers share the files."
+)
+def command(
+    name: str, path: str, output: Path, version: str | None, keep: tuple[str, ...], *, explain: bool, through_beam: bool
+) -> None:
     """Predict new records with the champion of pipeline NAME, or another version.
 
     They are read as the pipeline's section `data` says; the label may be missing. Paths are from the repository's root. What
@@ -52,8 +59,24 @@ def command(name: str, path: str, output: Path, version: str | None, keep: tuple
             found = model_version(store, model_name, version, Path(scratch))
         model = Model(found.folder)
         named = Name(model_name, found.version)
+        on_beam = None
+        if through_beam:
+            from components.bridge.beam import new_pipeline
+            from components.predict.beam import OnBeam
+
+            on_beam = OnBeam(partial(new_pipeline, job.shared.beam), found.folder, output.parent)
+        columns = list(dict.fromkeys(keep))
         done = predict(
-            job.params.data, job.reviewed_schema, model, named, path, output, list(dict.fromkeys(keep)), _progress()
+            job.params.data,
+            job.reviewed_schema,
+            model,
+            named,
+            path,
+            output,
+            columns,
+            _progress(),
+            explain=explain,
+            on_beam=on_beam,
         )
     click.echo(
         f"{model_name}, version {found.version}: {done.num_records:,} records, {done.num_predictions:,} predictions in "
@@ -61,6 +84,10 @@ def command(name: str, path: str, output: Path, version: str | None, keep: tuple
     )
     if done.by_rule:
         click.echo(f"rejected by rule: {', '.join(f'{rule} {count:,}' for rule, count in done.by_rule.items())}")
+    if done.num_short:
+        click.echo(f"{done.num_short:,} rows end no window, and have no forecast")
+    if done.explained is not None:
+        click.echo(f"explanations to look at: {done.explained / 'index.html'}")
     if done.absent:
         click.echo(f"taken as missing, since no record has them: {', '.join(done.absent)}", err=True)
     if done.num_nonfinite:

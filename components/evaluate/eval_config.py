@@ -120,6 +120,12 @@ def check_params(model: ModelInfo, params: EvaluateParams, schema: schema_pb2.Sc
     problems = [
         f"evaluate.thresholds.{name}: {_no_metric(name, model, metrics)}" for name in params.thresholds if name not in metrics
     ]
+    problems += [
+        f"evaluate.slice_thresholds.{index}.thresholds.{name}: {_no_metric(name, model, metrics)}"
+        for index, rule in enumerate(params.slice_thresholds)
+        for name in rule.thresholds
+        if name not in metrics
+    ]
     if params.costs is not None and model.kind != "binary":
         problems.append(
             f"evaluate.costs: the costs of false positives and false negatives choose a threshold between two classes, and "

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from numpy.typing import NDArray
+
 from components.errors import TensorlineError
 from components.evaluate.bootstrap import bootstrap, interval
 from components.evaluate.metrics import Decision, Metric, metrics_of
@@ -106,10 +108,20 @@ def compare(
     ours, theirs = (metric.value(each.labels, each.outputs) for each in both)
     if math.isnan(ours) or math.isnan(theirs):
         return Comparison(digest, problem=f"{metric.name} is undefined for one of them: {metric.undefined}")
-    estimators = [metric.estimator(each.labels, each.outputs) for each in both]
-    resampled = bootstrap(estimators, len(predictions.labels), params.num_resamples, (seed,))
-    low, high = interval(metric.sign * (resampled[0] - resampled[1]), params.confidence) or (None, None)
+    low, high = paired_interval(metric, predictions.labels, (predictions.outputs, champion.outputs), params, seed) or (
+        None,
+        None,
+    )
     return Comparison(digest, theirs, metric.sign * (ours - theirs), low, high)
+
+
+def paired_interval(
+    metric: Metric, labels: NDArray, outputs: tuple[NDArray, NDArray], params: EvaluateParams, seed: int
+) -> tuple[float, float] | None:
+    """Bootstrap interval of how much better the first outputs are than the second, on the same resamples; None if unknown."""
+    estimators = [metric.estimator(labels, each) for each in outputs]
+    resampled = bootstrap(estimators, len(labels), params.num_resamples, (seed,))
+    return interval(metric.sign * (resampled[0] - resampled[1]), params.confidence)
 
 
 def why_incomparable(model: ModelInfo, champion: ModelInfo) -> str | None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from components.bridge.job import Job
 from components.bridge.outcome import Outcome
+from components.evaluate.canary_artifact import CANARY_FILE
 from components.evaluate.model_info import read_model_info
-from components.evaluate.report import METRICS_FILE, PAGE_FILE, RIGHT_EXAMPLES, VERDICT_FILE, WRONG_EXAMPLES
+from components.evaluate.report import METRICS_FILE, PAGE_FILE, RIGHT_EXAMPLES, WRONG_EXAMPLES
+from components.evaluate.report_artifact import GATE_FILE, VERDICT_FILE
 
 
 def outcome(job: Job, folders: Mapping[str, Path]) -> Outcome:
@@ -33,14 +36,35 @@ def outcome(job: Job, folders: Mapping[str, Path]) -> Outcome:
     if others:
         lines.append(", ".join(others))
     # MLflow shows pictures and tables, so what the model got wrong can be seen beside the model.
-    shown = [report / PAGE_FILE]
+    shown = [report / PAGE_FILE, report / GATE_FILE]
     shown += [path for name in (WRONG_EXAMPLES, RIGHT_EXAMPLES) for path in sorted(report.glob(f"{name}.*"))]
-    decision = "promote" if verdict["promote"] else "refuse"
+    measured = json.loads((folders["canary"] / CANARY_FILE).read_text(encoding="utf-8"))
+    numbers |= gate_numbers(verdict, measured)
+    places = f"artifacts/{job.name}/report/{PAGE_FILE}, {GATE_FILE}"
     return Outcome(
-        lines=[*lines, f"{decision}: {verdict['reason']}", f"report: artifacts/{job.name}/report/{PAGE_FILE}"],
+        lines=[*lines, *gate_lines(verdict, measured), f"report: {places}"],
         metrics=numbers,
         model_metrics={f"test_{name}": value for name, value in numbers.items()},
         files={report: "report"},
         model_files=dict.fromkeys(shown, "report"),
-        tags={"tensorline.verdict": decision, "tensorline.reason": verdict["reason"]},
+        tags={"tensorline.verdict": "promote" if verdict["promote"] else "refuse", "tensorline.reason": verdict["reason"]},
     )
+
+
+def gate_lines(verdict: Mapping[str, Any], measured: Mapping[str, float | None]) -> list[str]:
+    """The verdict, and a line for each check that failed; what the model costs."""
+    checks = verdict["checks"]
+    failed = [each for each in checks if not each["passed"]]
+    lines = [f"{each['name']}: {each['reason']}" for each in failed]
+    first = f"refuse: {len(failed)} of {len(checks)} checks failed" if failed else f"promote: {verdict['reason']}"
+    costs = gate_numbers(verdict, measured)
+    speed = f", {costs['latency_ms']:.3g} ms a row" if "latency_ms" in costs else ""
+    return [f"served: {costs['size_mb']:g} MB{speed}", first, *lines]
+
+
+def gate_numbers(verdict: Mapping[str, Any], measured: Mapping[str, float | None]) -> dict[str, float]:
+    """Of the run: size and latency, how many checks failed, and what else the canary measured."""
+    (size,) = (item["value"] for check in verdict["checks"] if check["name"] == "size" for item in check["items"])
+    known = {name: float(value) for name, value in measured.items() if value is not None and name != "num_requests"}
+    failed = sum(not each["passed"] for each in verdict["checks"])
+    return {"size_mb": size, "num_failed_checks": float(failed), **known}

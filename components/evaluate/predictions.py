@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -162,12 +162,19 @@ def batch_size(model: ModelInfo) -> int:
 
 def _outputs(answer: dict[str, Any], info: ModelInfo, candidate: ModelInfo) -> NDArray:
     """What `info` answered, in the order of the candidate's classes or scores."""
+    return as_outputs({name: tensor.numpy() for name, tensor in answer.items()}, info, candidate)
+
+
+def as_outputs(answer: Mapping[str, NDArray], info: ModelInfo, candidate: ModelInfo) -> NDArray:
+    """The outputs of a signature of the model `info`, [N, …] each, as `Predictions.outputs` of the candidate; float64.
+
+    Of a ranking, the score of each example: [N].
+    """
     if info.kind == "scored":
-        scores = [answer[name].numpy().reshape(-1).astype(np.float64) for name in candidate.scores]
-        return np.stack(scores, axis=1)
+        return np.stack([answer[name].reshape(-1).astype(np.float64) for name in candidate.scores], axis=1)
     if info.kind in ("regression", "ranking"):
-        return answer["prediction"].numpy().reshape(-1).astype(np.float64)
-    probabilities = answer["probabilities"].numpy().astype(np.float64)
+        return answer["prediction"].reshape(-1).astype(np.float64)
+    probabilities = answer["probabilities"].astype(np.float64)
     # Another model may hold the same classes in another order.
     probabilities = probabilities[:, [info.class_names.index(name) for name in candidate.class_names]]
     return probabilities[:, 1] if info.kind == "binary" else probabilities

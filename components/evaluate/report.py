@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from components.evaluate.decision import Choice
 from components.evaluate.example_plots import example_grid, shown_probability
 from components.evaluate.examples import ExampleGroups, example_table
+from components.evaluate.gate_page import gate_page, page_environment
 from components.evaluate.measure import Measurement
 from components.evaluate.metrics import Decision, Metric, metrics_of
 from components.evaluate.model_info import ModelInfo
 from components.evaluate.plots import draw, save
 from components.evaluate.predictions import Predictions
 from components.evaluate.ranking import SCORES, Ranking
+from components.evaluate.report_artifact import GATE_FILE, VERDICT_FILE
 from components.evaluate.slices import SMALL_SLICE, Slice, largest
 from components.evaluate.verdict import Verdict
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 METRICS_FILE = "metrics.json"
-VERDICT_FILE = "verdict.json"
 SLICES_FILE = "slices.csv"
 PREDICTIONS_FILE = "predictions.parquet"
 PAGE_FILE = "report.html"
@@ -86,6 +86,8 @@ def write_report(folder: Path, findings: Findings) -> None:
     for name, figure in {**figures, **grids}.items():
         save(figure, folder / f"{name}.png")
     (folder / PAGE_FILE).write_text(_page(folder, list(figures), list(grids), findings), encoding="utf-8")
+    page = gate_page(findings.verdict, findings.model_name, findings.model.digest)
+    (folder / GATE_FILE).write_text(page, encoding="utf-8")
 
 
 def flat_metrics(findings: Findings) -> dict[str, float | int | bool | None]:
@@ -219,11 +221,9 @@ def _write_predictions(path: Path, findings: Findings) -> None:
 
 
 def _page(folder: Path, figures: list[str], grids: list[str], findings: Findings) -> str:
-    import jinja2
     import numpy as np
 
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["number"] = shown_number
+    environment = page_environment()
     environment.filters["probability"] = shown_probability
     images = {name: base64.b64encode((folder / f"{name}.png").read_bytes()).decode() for name in [*figures, *grids]}
     classes = findings.tables.get("classes")
@@ -245,12 +245,3 @@ def _page(folder: Path, figures: list[str], grids: list[str], findings: Findings
         slices_file=SLICES_FILE,
         predictions_file=PREDICTIONS_FILE,
     )
-
-
-def shown_number(value: float | None, sign: str = "") -> str:
-    """Digits enough for people, and a dash for what is undefined."""
-    if value is None or math.isnan(value):
-        return "–"
-    if 0 < abs(value) < 0.001:
-        return f"{value:{sign}.2e}"
-    return f"{value:{sign},.{4 if abs(value) < 10 else 2 if abs(value) < 10_000 else 0}f}"

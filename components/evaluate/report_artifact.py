@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from tfx import types
 
+VERDICT_FILE = "verdict.json"
+GATE_FILE = "gate.html"
+
 
 class Report(types.Artifact):
-    """A folder of metrics.json, verdict.json, report.html, predictions.parquet, tables (*.csv) and pictures (*.png)."""
+    """A folder: metrics.json, verdict.json, report.html, gate.html, predictions.parquet, tables (*.csv), pictures (*.png)."""
 
     TYPE_NAME = "ModelReport"

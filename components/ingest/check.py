@@ -29,9 +29,10 @@ from components.ingest.image_store import open_store
 from components.ingest.kinds import Kind
 from components.ingest.npy_source import NpySource
 from components.ingest.npz_source import NpzSource
-from components.ingest.reading import FileResult, Reading, by_rule, rejects_of
+from components.ingest.reading import FileResult, by_rule, open_reading, rejects_of
 from components.ingest.source import Block
 from components.ingest.sources import find_sources
+from components.ingest.spans import as_glob
 from components.ingest.split import NO_SPLIT
 from components.ingest.text_column import TEXT_MEASURES
 from components.ingest.values import decode
@@ -138,7 +139,7 @@ def check(path: str, data_format: str | None = None, label: str | None = None, *
     converted: Counter[str] = Counter()
     num_good = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        reading = Reading(data, None, pool)
+        reading, copies = open_reading(data, None, pool)
         columns = {name: Seen(kind) for name, kind in reading.converter.feature_kinds.items()}
         for source, file_split in reading.sources:
             result = FileResult(source)
@@ -159,7 +160,7 @@ def check(path: str, data_format: str | None = None, label: str | None = None, *
         by_rule(results),
         [reject.message for reject in islice(rejects_of(results), NUM_MESSAGES)],
         columns,
-        sum(reading.copies.num_copies.values()),
+        sum(copies.num_copies.values()),
         {name: count for name, count in converted.items() if count},
         sum(getattr(result.source, "num_ignored", 0) for result in results),
     )
@@ -174,7 +175,7 @@ def guess(path: str, data_format: str | None) -> dict[str, Any]:
 
     Raises: UserError if nothing is there, or nothing whose format can be told.
     """
-    found = [Path(name) for name in sorted(glob.glob(path, recursive=True))]  # noqa: PTH207 (absolute patterns too)
+    found = [Path(name) for name in sorted(glob.glob(as_glob(path), recursive=True))]  # noqa: PTH207 (absolute patterns too)
     inside = any(is_archive(parent) and parent.is_file() for parent in Path(path).parents)
     if not found and not inside:
         raise UserError(f"{path}: nothing is there. Expected a file, a folder, an archive or a pattern.")
@@ -257,7 +258,7 @@ def _judge_strings(params: dict[str, Any], table: Path, name: str, block: Block)
 
 def image_arrays(params: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """`data.images` for the arrays of more than one dimension. `params`: as `guess` gives them."""
-    paths = [Path(name) for name in sorted(glob.glob(params["path"]))]  # noqa: PTH207 (absolute patterns too)
+    paths = [Path(name) for name in sorted(glob.glob(as_glob(params["path"])))]  # noqa: PTH207 (absolute patterns too)
     sources: Sequence[ArraySource] = (
         [NpzSource(path, frozenset()) for path in paths]
         if params["format"] == "npz"

@@ -41,7 +41,9 @@ class Executor(BaseExecutor):
         schema = None
         if exec_properties["schema"]:
             schema = text_format.Parse(exec_properties["schema"], schema_pb2.Schema())
-        ingest(DataParams.model_validate_json(exec_properties["data"]), schema, Path(examples.uri), Path(report.uri))
+        data = DataParams.model_validate_json(exec_properties["data"])
+        state = Path(self._get_tmp_dir()) if data.has_spans else None
+        ingest(data, schema, Path(examples.uri), Path(report.uri), state)
         examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
         examples_utils.set_payload_format(examples, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
         # No `file_format`: TFX knows none for plain TFRecord. Its readers tell gzip from plain by the file names.

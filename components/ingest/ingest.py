@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,15 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from components.errors import AccountingError, RecordError, UserError
-from components.ingest.copies import Copies
+from components.errors import RecordError, UserError
+from components.ingest.batch import Batch, FileCounts, check_account
 from components.ingest.encodings import AUTO
 from components.ingest.image_codec import CONVERSIONS
-from components.ingest.reading import FileResult, Reading, by_rule, located, map_blocks, rejects_of
+from components.ingest.reading import FileResult, Reading, convert_file, located, map_blocks, open_reading, rejects_of
 from components.ingest.rejected_images import REJECTED_FOLDER, keep_rejected
-from components.ingest.rejects import write_rejects
-from components.ingest.source import Encoded, Source
+from components.ingest.rejects import RULES, write_rejects
+from components.ingest.source import Source
 from components.ingest.sources import digest, input_paths
+from components.ingest.spanned import read_spans
 from components.ingest.windows import Chunk, WindowMaker, split_counts
 from components.params.models import SPLITS, DataParams
 from components.tf_example import encode
@@ -34,14 +36,18 @@ REPORT_FILE = "ingest.json"
 REJECTS_FILE = "rejects.csv"
 
 
-def ingest(data: DataParams, schema: schema_pb2.Schema | None, examples: Path, report: Path) -> dict[str, Any]:
+def ingest(
+    data: DataParams, schema: schema_pb2.Schema | None, examples: Path, report: Path, state: Path | None = None
+) -> dict[str, Any]:
     """Turns the raw files into examples.
 
     Args:
         data: The parameters; paths are relative to the working directory.
         schema: The reviewed schema, which says the columns' types; None to infer them.
-        examples: Folder for `Split-train/data-00000-of-0000N.tfrecord` and so on.
+        examples: Folder for `Split-train/data-00000-of-0000N.tfrecord` and so on; see `spanned` for the names with spans.
         report: Folder for `ingest.json` and `rejects.csv`, and for some of the images that were rejected.
+        state: Folder in which spans are kept for the next ingest of the same `data` (but for `last_spans`), schema and code;
+            None to keep nothing.
 
     Returns: The content of ingest.json.
 
@@ -51,94 +57,109 @@ def ingest(data: DataParams, schema: schema_pb2.Schema | None, examples: Path, r
         UserError: If a file can't be read, or a split stays empty.
         AccountingError: If records in differ from records out + rejects.
     """
-    num_values: Counter[str] = Counter()
-    results = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        reading = Reading(data, schema, pool)
-        writers = {split: ShardWriter(examples / f"Split-{split}", data.num_shards) for split in SPLITS}
-        series = None if data.windows is None else WindowMaker(data.windows, str(data.label))
-        last_split = None
-        for source, file_split in reading.sources:
-            if series is not None and file_split != last_split:
-                series.end()  # a split's files are a series of their own
-            last_split = file_split
-            convert = _convert if series is None else partial(_cut, series)
-            results.append(convert(pool, reading, source, file_split, writers=writers, num_values=num_values))
-    columns = reading.columns
-    sources = [source for source, _ in reading.sources]
-    _judge(data, results)
+        if not data.has_spans:
+            batch = _read_files(data, schema, examples, pool)
+        elif state is not None:
+            batch = read_spans(data, schema, examples, state, pool)
+        else:
+            with tempfile.TemporaryDirectory(prefix="tensorline-") as scratch:
+                return ingest(data, schema, examples, report, Path(scratch))
+    _judge(data, batch)
     report.mkdir(parents=True, exist_ok=True)
-    num_rejects = write_rejects(report / REJECTS_FILE, rejects_of(results))
-    content = {
-        "num_records_in": sum(result.num_records_in for result in results),
-        "num_examples": {split: writer.num_records for split, writer in writers.items()},
-        "num_rejects": num_rejects,
-        "by_file": {
-            result.source.path.as_posix(): {
-                "num_records_in": result.num_records_in,
-                "num_examples": {split: result.num_examples[split] for split in SPLITS},
-                "num_rejects": result.num_rejects,
-                **({"num_thinned": result.num_thinned.total()} if data.thin else {}),
-            }
-            for result in results
-        },
-        **(_thinned(data, results) if data.thin else {}),
-        "by_rule": by_rule(results),
-        "columns": dict(reading.converter.feature_kinds),
-        "num_values": {name: num_values[name] for name in columns.features},
-        "empty_columns": [name for name in columns.features if not num_values[name]],
-        "label": data.label,
-        **_found_encodings(data, sources),
-        "data_digest": digest(path for source in sources for path in input_paths(source)),
-    }
+    num_rejects = write_rejects(report / REJECTS_FILE, batch.rejects())
+    content = _content(data, batch, num_rejects)
+    series = batch.series
     if series is not None:
         series.end()
-        content |= {"columns": series.feature_kinds, "num_values": {name: num_values[name] for name in series.feature_kinds}}
+        kinds = series.feature_kinds
+        content |= {"columns": kinds, "num_values": {name: batch.num_values[name] for name in kinds}}
         content |= {"empty_columns": [], "windows": series.account()}
         series.check_any()
     if data.image_columns:
-        content["images"] = _about_images(results, reading.copies)
-        keep_rejected(report / REJECTED_FOLDER, ((result.source, reject) for result, reject in located(results)))
+        content["images"] = _about_images(batch)
+        batch.keep_rejected(report / REJECTED_FOLDER)
+    if batch.spans is not None:
+        content |= {"spans": batch.spans, "by_span": _by_span(data, batch)}
     _account(content)
     _check_splits(content)
     (report / REPORT_FILE).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return content
 
 
-def _found_encodings(data: DataParams, sources: Sequence[Source]) -> dict[str, dict[str, str]]:
-    """The encodings that were found where they were to be, by file."""
-    if data.encoding != AUTO:
-        return {}
-    return {"encodings": {source.path.as_posix(): source.encoding for source in sources if isinstance(source, Encoded)}}
+def _read_files(data: DataParams, schema: schema_pb2.Schema | None, examples: Path, pool: ThreadPoolExecutor) -> Batch:
+    """Reads all files, which have no spans."""
+    num_values: Counter[str] = Counter()
+    results = []
+    reading, copies = open_reading(data, schema, pool)
+    writers = {split: ShardWriter(examples / f"Split-{split}", data.num_shards) for split in SPLITS}
+    series = None if data.windows is None else WindowMaker(data.windows, str(data.label))
+    last_split = None
+    for source, file_split in reading.sources:
+        if series is not None and file_split != last_split:
+            series.end()  # a split's files are a series of their own
+        last_split = file_split
+        convert = convert_file if series is None else partial(_cut, series)
+        results.append(convert(reading, source, file_split, writers=writers, num_values=num_values))
+    return Batch(
+        [FileCounts.of(data, result) for result in results],
+        {split: writer.num_records for split, writer in writers.items()},
+        reading.columns.features,
+        reading.converter.feature_kinds,
+        num_values,
+        lambda: rejects_of(results),
+        lambda folder: keep_rejected(folder, ((result.source, reject) for result, reject in located(results))),
+        sum(copies.num_copies.values()),
+        digest(path for source, _ in reading.sources for path in input_paths(source)),
+        series,
+    )
 
 
-def _convert(
-    pool: ThreadPoolExecutor,
-    reading: Reading,
-    source: Source,
-    file_split: str | None,
-    *,
-    writers: dict[str, ShardWriter],
-    num_values: Counter[str],
-) -> FileResult:
-    """Writes the examples of one file; adds to `num_values` how many examples have each feature."""
-    result = FileResult(source)
-    for block, converted in map_blocks(pool, reading.converter.finish, reading.prepared(source, file_split)):
-        result.num_records_in += block.num_records
-        result.num_converted.update(block.num_converted)
-        result.num_thinned.update(block.num_thinned)
-        result.faults += converted.faults
-        num_values.update(converted.num_values)
-        for split, framed in converted.framed.items():
-            writers[split].write(framed)
-            result.num_examples[split] += len(framed)
-    result.num_records_in += len(source.malformed)
-    return result
+def _content(data: DataParams, batch: Batch, num_rejects: int) -> dict[str, Any]:
+    """What ingest.json holds of every format."""
+    files = batch.files
+    encodings = {file.path: file.encoding for file in files if file.encoding is not None}
+    return {
+        "num_records_in": sum(file.num_records_in for file in files),
+        "num_examples": dict(batch.num_examples),
+        "num_rejects": num_rejects,
+        "by_file": {file.path: _counts(data, [file]) for file in files},
+        **(_thinned(data, files) if data.thin else {}),
+        "by_rule": _by_rule(files),
+        "columns": dict(batch.kinds),
+        "num_values": {name: batch.num_values[name] for name in batch.features},
+        "empty_columns": [name for name in batch.features if not batch.num_values[name]],
+        "label": data.label,
+        **({"encodings": encodings} if data.encoding == AUTO else {}),
+        "data_digest": batch.digest,
+    }
+
+
+def _counts(data: DataParams, files: Sequence[FileCounts]) -> dict[str, Any]:
+    """What became of the records of these files."""
+    return {
+        "num_records_in": sum(file.num_records_in for file in files),
+        "num_examples": {split: sum(file.num_examples[split] for file in files) for split in SPLITS},
+        "num_rejects": sum(file.num_rejects for file in files),
+        **({"num_thinned": sum(sum(file.num_thinned.values()) for file in files)} if data.thin else {}),
+    }
+
+
+def _by_span(data: DataParams, batch: Batch) -> dict[str, Any]:
+    by_span: dict[str, list[FileCounts]] = {}
+    for file in batch.files:
+        by_span.setdefault(str(file.span), []).append(file)
+    return {span: _counts(data, files) for span, files in by_span.items()}
+
+
+def _by_rule(files: Sequence[FileCounts]) -> dict[str, int]:
+    """How many records break each rule, in the order of the rules."""
+    counts = {rule: sum(file.by_rule.get(rule, 0) for file in files) for rule in RULES}
+    return {rule: count for rule, count in counts.items() if count}
 
 
 def _cut(
     maker: WindowMaker,
-    pool: ThreadPoolExecutor,
     reading: Reading,
     source: Source,
     file_split: str | None,
@@ -146,7 +167,7 @@ def _cut(
     writers: dict[str, ShardWriter],
     num_values: Counter[str],
 ) -> FileResult:
-    """Writes the windows that end in one file; those that begin there may end in the next. Arguments as of `_convert`."""
+    """Writes the windows that end in one file; those that begin there may end in the next. Arguments as of `convert_file`."""
     result = FileResult(source)
 
     def chunks() -> Iterator[Chunk]:
@@ -156,7 +177,7 @@ def _cut(
             result.faults += prepared.faults.list()
             yield from maker.add(prepared.series(maker.columns))
 
-    for chunk, framed in map_blocks(pool, lambda each: frame(encode(each.features, len(each.splits))), chunks()):
+    for chunk, framed in map_blocks(reading.pool, lambda each: frame(encode(each.features, len(each.splits))), chunks()):
         for split, places in split_counts(chunk).items():
             writers[split].write(framed.take(pa.array(places)))
             num_values.update(dict.fromkeys(maker.feature_kinds, len(places)))  # no value of a window is missing
@@ -165,32 +186,30 @@ def _cut(
     return result
 
 
-def _thinned(data: DataParams, results: Sequence[FileResult]) -> dict[str, Any]:
+def _thinned(data: DataParams, files: Sequence[FileCounts]) -> dict[str, Any]:
     """How many good records `data.thin` left out, in all and by condition."""
-    by_condition = {condition: sum(result.num_thinned[condition] for result in results) for condition in data.thin}
+    by_condition = {condition: sum(file.num_thinned.get(condition, 0) for file in files) for condition in data.thin}
     return {"num_thinned": sum(by_condition.values()), "thinned_by_condition": by_condition}
 
 
-def _about_images(results: Sequence[FileResult], copies: Copies) -> dict[str, Any]:
+def _about_images(batch: Batch) -> dict[str, Any]:
     """What was done to images, and which files were taken for none."""
-    converted: Counter[str] = Counter()
-    for result in results:
-        converted.update(result.num_converted)
+    converted = {name: sum(file.num_converted.get(name, 0) for file in batch.files) for name in CONVERSIONS}
     return {
-        "num_converted": {name: converted[name] for name in CONVERSIONS if converted[name]},
-        "num_copies": sum(copies.num_copies.values()),
-        "ignored_files": sum(getattr(result.source, "num_ignored", 0) for result in results),
+        "num_converted": {name: count for name, count in converted.items() if count},
+        "num_copies": batch.num_copies,
+        "ignored_files": sum(file.num_ignored for file in batch.files),
     }
 
 
-def _judge(data: DataParams, results: Sequence[FileResult]) -> None:
+def _judge(data: DataParams, batch: Batch) -> None:
     """Raises a RecordError if there are bad records and they are not allowed, or too many."""
-    num_records = sum(result.num_records_in for result in results)
-    num_rejects = sum(result.num_rejects for result in results)
+    num_records = sum(file.num_records_in for file in batch.files)
+    num_rejects = sum(file.num_rejects for file in batch.files)
     if num_rejects == 0 or (data.on_bad_record == "quarantine" and num_rejects <= data.max_reject_fraction * num_records):
         return
-    message = next(rejects_of(results)).message
-    rules = ", ".join(f"{rule} {count:,}" for rule, count in by_rule(results).items())
+    message = next(batch.rejects()).message
+    rules = ", ".join(f"{rule} {count:,}" for rule, count in _by_rule(batch.files).items())
     if data.on_bad_record == "quarantine":
         raise RecordError(
             f"{num_rejects:,} of {num_records:,} records are bad ({rules}). Expected at most the fraction "
@@ -202,18 +221,14 @@ def _judge(data: DataParams, results: Sequence[FileResult]) -> None:
 
 def _account(content: dict[str, Any]) -> None:
     """Raises an AccountingError unless records in = examples + rejects + records thinned out, in every file and in all."""
-    for name, counts in [*content["by_file"].items(), ("all files", content)]:
+    spans = {f"span {name}": counts for name, counts in content.get("by_span", {}).items()}
+    for name, counts in [*content["by_file"].items(), *spans.items(), ("all files", content)]:
         num_examples, num_thinned = sum(counts["num_examples"].values()), counts.get("num_thinned", 0)
         if "windows" in content:  # which files share
             if name in content["by_file"]:
                 continue
             num_examples = content["windows"]["num_rows"]
-        if counts["num_records_in"] != num_examples + counts["num_rejects"] + num_thinned:
-            shown = f", {num_thinned:,} left out by data.thin" if num_thinned else ""
-            raise AccountingError(
-                f"ingest: {name}: {counts['num_records_in']:,} records in, {num_examples:,} examples and "
-                f"{counts['num_rejects']:,} rejects out{shown}. Expected as many out as in. Please report it with the file."
-            )
+        check_account(name, counts["num_records_in"], num_examples, counts["num_rejects"], num_thinned)
 
 
 def _check_splits(content: dict[str, Any]) -> None:

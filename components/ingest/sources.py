@@ -6,7 +6,9 @@ import glob
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from components.errors import ParamsError, UserError
 from components.ingest.csv_source import CsvSource
@@ -20,6 +22,7 @@ from components.ingest.npy_source import NpySource
 from components.ingest.npz_source import NpzSource
 from components.ingest.parquet_source import ParquetSource
 from components.ingest.source import Source
+from components.ingest.spans import Span, find_spans, newest
 from components.ingest.text_files import find_documents, open_pairs, text_opener
 from components.params.models import SPLITS, TABLE_FORMATS, TEXT_FORMATS, DataParams, FilesSplit, ImageParams
 
@@ -29,12 +32,28 @@ _CHUNK_BYTES = 1 << 20
 
 
 def find_sources(data: DataParams) -> list[tuple[Source, str | None]]:
-    """The files that `data` names, sorted by name, each with its split where split files are given.
+    """The files that `data` names, span by span, sorted by name, each with its split where split files are given.
 
     Raises:
         ParamsError: If a glob finds nothing, or `data` has an encoding or a delimiter that there is not.
         UserError: If a file has no header, or another one than the first file.
     """
+    sections = [data]
+    if data.has_spans:
+        sections = [of_span(data, span) for span in newest(find_spans(Path(), str(data.path)), data.last_spans)]
+    pool = ImagePool()  # starts no process before there is work for it
+    sources = [source for section in sections for source in open_sources(section, pool)]
+    check_headers(data, [Header.of(source) for source, _ in sources])
+    return sources
+
+
+def of_span(data: DataParams, span: Span) -> DataParams:
+    """The section `data` as it concerns one span alone."""
+    return data.model_copy(update={"path": span.path, "last_spans": None})
+
+
+def open_sources(data: DataParams, pool: ImagePool) -> list[tuple[Source, str | None]]:
+    """`find_sources` of a section without spans, whose files' headers are not yet compared; `pool` decodes images."""
     _check_text(data)
     open_source = _opener(data)
     if isinstance(data.split, FilesSplit):
@@ -45,7 +64,6 @@ def find_sources(data: DataParams) -> list[tuple[Source, str | None]]:
         globs = {None: ("data.path", str(data.path))}
     seen: dict[Path, str | None] = {}
     sources: list[tuple[Source, str | None]] = []
-    pool = ImagePool()  # starts no process before there is work for it
     for split, (key, pattern) in globs.items():
         found: Iterable[Source]
         if data.format == "images":
@@ -63,10 +81,6 @@ def find_sources(data: DataParams) -> list[tuple[Source, str | None]]:
                 raise ParamsError(f"{key}: {source.path} is in {seen[source.path]} too. Expected each file in one split.")
             seen[source.path] = split
             sources.append((source, split))
-    if data.format != "jsonl":  # whose records may each have other keys
-        _check_headers([source for source, _ in sources])
-    elif not any(source.header for source, _ in sources):
-        raise UserError(f"{sources[0][0].path}: holds no record, nor does any other file. Expected some. Add data.")
     if data.images and data.format in TABLE_FORMATS:
         return _with_images(data, sources, pool)
     return sources
@@ -76,17 +90,35 @@ def digest(paths: Iterable[Path]) -> str:
     """SHA-256 of the files' own digests, in order. Names don't count, but within folders, where they tell classes."""
     whole = hashlib.sha256()
     for path in paths:
-        if path.is_dir():
-            for name in _names_below(path):
-                whole.update(os.fsencode(name) + b"\0" + _file_digest(f"{path}/{name}"))
-        else:
-            whole.update(_file_digest(path))
+        for piece in digest_pieces(path):
+            whole.update(piece)
     return whole.hexdigest()
+
+
+def digest_pieces(path: Path) -> Iterator[bytes]:
+    """What a file, or a folder, file by file, adds to `digest`."""
+    if path.is_dir():
+        for name in _names_below(path):
+            yield os.fsencode(name) + b"\0" + file_digest(f"{path}/{name}")
+    else:
+        yield file_digest(path)
 
 
 def input_paths(source: Source) -> Iterable[Path]:
     """The files and folders that hold what a source reads: one or more."""
     return getattr(source, "inputs", None) or (source.path,)
+
+
+def span_inputs(data: DataParams, span: Span) -> list[Path]:
+    """`input_paths` of all sources of a span, in order, without opening them."""
+    if data.format not in TABLE_FORMATS or not data.images:
+        return list(span.files)
+    roots = [params.root for params in data.images.values()]
+    return [
+        path
+        for file in span.files
+        for path in dict.fromkeys([file, *(file.parent if root is None else Path(root) for root in roots)])
+    ]
 
 
 def _names_below(folder: Path) -> Iterator[str]:
@@ -98,7 +130,8 @@ def _names_below(folder: Path) -> Iterator[str]:
         yield from (name[start:] for name in names if os.path.isfile(name))  # noqa: PTH113  the fastest way
 
 
-def _file_digest(path: str | Path) -> bytes:
+def file_digest(path: str | Path) -> bytes:
+    """SHA-256 of one file."""
     content_digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:  # noqa: PTH123  the fastest way
         while chunk := file.read(_CHUNK_BYTES):
@@ -192,15 +225,37 @@ def _find(key: str, pattern: str, extension: str) -> list[Path]:
     raise ParamsError(f"{key}: no file matches '{pattern}', from the repository's root. {hint}")
 
 
-def _check_headers(sources: Sequence[Source]) -> None:
-    """Every file must have the columns of the first, in any order."""
-    first = sources[0]
-    for other in sources[1:]:
+@dataclass(frozen=True)
+class Header:
+    """Names of the columns of one file, paths of images among them."""
+
+    path: Path
+    unit: Literal["line", "row"]
+    names: list[str]
+
+    @classmethod
+    def of(cls, source: Source) -> Header:
+        """That of a file. Raises: UserError if it has none, or they are no names."""
+        table = source.table if isinstance(source, ImageTable) else source
+        return cls(table.path, table.unit, table.header)
+
+
+def check_headers(data: DataParams, headers: Sequence[Header]) -> None:
+    """Every file must have the columns of the first, in any order; but of JSON Lines, whose records may each have other keys.
+
+    Raises: UserError.
+    """
+    first = headers[0]
+    if data.format == "jsonl":
+        if not any(header.names for header in headers):
+            raise UserError(f"{first.path}: holds no record, nor does any other file. Expected some. Add data.")
+        return
+    for other in headers[1:]:
         for one, two in ((first, other), (other, first)):
-            for name in one.header:
-                if name not in two.header:
+            for name in one.names:
+                if name not in two.names:
                     where, mend = (f"{two.path}:1", "Mend the header") if two.unit == "line" else (two.path, "Add the column")
                     raise UserError(
                         f"{where}: no column {name!r}, which {one.path} has. Expected the same columns in every file, in "
-                        f"any order. {suggest(name, two.header)} {mend}, or remove the file."
+                        f"any order. {suggest(name, two.names)} {mend}, or remove the file."
                     )

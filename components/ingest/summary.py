@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _NOUNS = {"integer": "integer", "number": "number", "string": "string", "bytes": "image"}
+_MOST_NAMES = 6
 _FEW = 0.01
 """Columns with a value in a smaller fraction of the examples are named."""
 
@@ -23,6 +24,8 @@ def summary(report: Mapping[str, Any]) -> str:
         f"{read} → {_plural(num_examples, 'example')} ({splits}), {_plural(report['num_rejects'], 'reject')}",
         f"{_plural(sum(kinds.values()), 'column')} ({shown_kinds}), {_label(report['label'])}",
     ]
+    if "spans" in report:
+        lines.append(_span_line(report["spans"]))
     if "num_thinned" in report:
         conditions = ", ".join(f"{condition} {count:,}" for condition, count in report["thinned_by_condition"].items())
         lines.append(f"left out by data.thin: {_plural(report['num_thinned'], 'record')} ({conditions})")
@@ -41,6 +44,18 @@ def summary(report: Mapping[str, Any]) -> str:
         rules = ", ".join(f"{rule} {count:,}" for rule, count in report["by_rule"].items())
         lines.append(f"rejects by rule: {rules}; rejects.csv names file, line, column and value")
     return "\n".join(lines)
+
+
+def _span_line(spans: Mapping[str, Any]) -> str:
+    """As `spans: 4 of 12 (9, 10, 11, 12); read anew: 12; taken as they were: 3`."""
+    used, ingested = spans["used"], spans["ingested"]
+    of_all = "" if len(used) == len(spans["found"]) else f" of {len(spans['found']):,}"
+    read = f"read anew: {_names(ingested) if len(ingested) < len(used) else 'all'}" if ingested else "none read anew"
+    return f"spans: {len(used):,}{of_all} ({_names(used)}); {read}; taken as they were: {len(used) - len(ingested):,}"
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= _MOST_NAMES else f"{names[0]}, {names[1]}, … {names[-1]}"
 
 
 def _label(label: str | None) -> str:

@@ -17,8 +17,9 @@ from components.errors import UserError
 from components.ingest.check import Findings, check, guess
 from components.ingest.encodings import AUTO, resolve
 from components.ingest.kinds import ARROW_TYPES
-from components.ingest.reading import FileResult, Reading, by_rule
+from components.ingest.reading import FileResult, by_rule, open_reading
 from components.ingest.sources import find_sources
+from components.ingest.spans import as_glob
 from components.new.render import listed, shown
 from components.params.models import TABLE_FORMATS, DataParams
 
@@ -73,7 +74,7 @@ def try_out(params: Mapping[str, Any]) -> Trial:
     heads: dict[str, list[Any]] = {}
     results = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        reading = Reading(data, None, pool)
+        reading, _ = open_reading(data, None, pool)
         kinds = reading.converter.feature_kinds
         for source, file_split in reading.sources:
             result = FileResult(source)
@@ -96,7 +97,7 @@ def try_out(params: Mapping[str, Any]) -> Trial:
 def _files(pattern: str) -> Iterator[Path]:
     import glob
 
-    return (Path(name) for name in sorted(glob.glob(pattern, recursive=True)))  # noqa: PTH207 (absolute patterns too)
+    return (Path(name) for name in sorted(glob.glob(as_glob(pattern), recursive=True)))  # noqa: PTH207 (absolute patterns too)
 
 
 def _check_label(params: dict[str, Any], label: str | None) -> None:

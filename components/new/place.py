@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.errors import UserError
+from components.ingest.spans import as_glob
 
 _WRITTEN_BY_STAGES = ("artifacts", "mlruns")
 
@@ -37,9 +38,7 @@ def find_place(name: str, pattern: str, root: Path) -> Place:
     Raises: UserError if they are to be copied, and something lies there.
     """
     absolute = Path(os.path.abspath(pattern))  # noqa: PTH100  a link within the repository stays what it is
-    base = absolute
-    while glob.has_magic(str(base)):
-        base = base.parent
+    base = _base(absolute)
     folder = base if base.is_dir() else base.parent
     inside = folder.relative_to(root) if folder.is_relative_to(root) else None
     if inside is not None and inside.parts and inside != Path("data"):
@@ -53,12 +52,19 @@ def find_place(name: str, pattern: str, root: Path) -> Place:
             f"Expected data in a folder of the repository, or no {target}. Choose another name, or give a path within "
             f"{target}."
         )
-    if not glob.has_magic(pattern):
+    if not glob.has_magic(as_glob(pattern)):
         is_whole = absolute.is_dir()
         return Place(target.as_posix(), target.as_posix() if is_whole else (target / absolute.name).as_posix(), (absolute,))
-    found = tuple(Path(path) for path in sorted(glob.glob(str(absolute), recursive=True)))  # noqa: PTH207
+    found = tuple(Path(path) for path in sorted(glob.glob(as_glob(str(absolute)), recursive=True)))  # noqa: PTH207
     below = absolute.relative_to(base)
     return Place(target.as_posix(), (target / below).as_posix(), found)
+
+
+def _base(path: Path) -> Path:
+    """What stands before the first wildcard, or before the name of the span."""
+    while glob.has_magic(as_glob(str(path))):
+        path = path.parent
+    return path
 
 
 def copy_data(place: Place, pattern: str, to: Path) -> int:
@@ -67,9 +73,7 @@ def copy_data(place: Place, pattern: str, to: Path) -> int:
     Raises: UserError if something can't be read, or there is no room.
     """
     absolute = Path(os.path.abspath(pattern))  # noqa: PTH100
-    base = absolute
-    while glob.has_magic(str(base)):
-        base = base.parent
+    base = _base(absolute)
     try:
         for source in place.copies:
             if source.is_dir() and source == absolute:

@@ -26,6 +26,8 @@ from pydantic import (
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Name = Annotated[str, StringConstraints(min_length=1)]
 SPLITS = ("train", "eval", "test")
+SPAN = "{span}"
+"""What stands in `data.path` for the number or date of the span."""
 TABLE_FORMATS = ("csv", "jsonl", "parquet")
 TEXT_FORMATS = ("documents", "lines", "sequences", "pairs")
 _OWNERS = {
@@ -233,7 +235,12 @@ class DataParams(Params):
 
     format: Literal["csv", "jsonl", "parquet", "npz", "npy", "images", "documents", "lines", "sequences", "pairs"] = "csv"
     path: str | None = Field(
-        default=None, description="File or glob, from the repository's root; .gz of CSV and JSON Lines is read as it is."
+        default=None,
+        description="File or glob, from the repository's root; .gz of CSV and JSON Lines is read as it is. "
+        "{span} in it stands for the number or date of the span.",
+    )
+    last_spans: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Where path has {span} only: how many of the newest spans are read; none: all."
     )
     pairs: dict[Name, Name] = Field(default={}, description="Of pairs only, in place of path: column: file, aligned by lines.")
     delimiter: Annotated[str, StringConstraints(min_length=1, max_length=1)] = Field(default=",", description="Of CSV only.")
@@ -261,7 +268,9 @@ class DataParams(Params):
     on_bad_record: Literal["fail", "quarantine"] = "fail"
     max_reject_fraction: Fraction = Field(default=0.05, description="More rejects than this stop the pipeline.")
     allow_nonfinite: list[Name] = Field(default=[], description="Number columns in which NaN and inf are values.")
-    num_shards: Annotated[int, Field(ge=1, le=10_000)] = Field(default=4, description="TFRecord files a split.")
+    num_shards: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=4, description="TFRecord files a split, of each span where there are spans."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -279,6 +288,11 @@ class DataParams(Params):
         if info.data.get("format", "csv") not in formats and value != default:
             raise ValueError(f"{shown}, and data.format is {info.data['format']}; remove the key")
         return value
+
+    @property
+    def has_spans(self) -> bool:
+        """Whether the files tell by their names when they arrived."""
+        return self.path is not None and SPAN in self.path
 
     @property
     def image_columns(self) -> dict[str, ImageParams]:
@@ -347,12 +361,60 @@ class DataParams(Params):
             raise ValueError("give data.path, or data.split with by: files, and not both")
         return self
 
+    @model_validator(mode="after")
+    def _spans_suit_the_rest(self) -> DataParams:
+        elsewhere = {f"pairs.{column}": path for column, path in self.pairs.items()}
+        elsewhere |= {f"images.{column}.root": image.root for column, image in self.images.items() if image.root}
+        if isinstance(self.split, FilesSplit):
+            elsewhere |= {f"split.{split}": getattr(self.split, split) for split in SPLITS}
+        if wrong := [key for key, path in elsewhere.items() if SPAN in path]:
+            raise ValueError(f"{wrong[0]}: only data.path may hold {SPAN}; name the files of all spans by a wildcard")
+        if not self.has_spans:
+            if self.last_spans is not None:
+                raise ValueError(f"last_spans: data.path has no {SPAN}, so there are none; put it there, or remove the key")
+            return self
+        path = str(self.path)
+        if path.count(SPAN) > 1:
+            raise ValueError(f"path: expected {SPAN} once, got {path!r}; put a wildcard in place of the others")
+        if f"*{SPAN}" in path or f"{SPAN}*" in path:
+            raise ValueError(
+                f"path: {SPAN} stands beside a wildcard in {path!r}, so nothing tells where the span ends; put what stands "
+                "between them in the files' names there, or remove the wildcard"
+            )
+        if self.windows is not None:
+            raise ValueError(
+                "windows: a window may begin in one span and end in the next, so spans can't be read one by one; put a "
+                f"wildcard in place of {SPAN} in data.path"
+            )
+        return self
+
+
+class DriftLimits(Params):
+    """Distances, 0 to 1, up to which a difference does not matter; what chance brings at the size of the data comes on top."""
+
+    numeric: Fraction = Field(default=0.05, description="Kolmogorov-Smirnov: share of records that lie elsewhere.")
+    categorical: Fraction = Field(default=0.05, description="Jensen-Shannon, of the shares of the values.")
+    text: Fraction = Field(default=0.05, description="Share of texts with a word; lengths and scripts as numbers and values.")
+    image: Fraction = Field(default=0.05, description="Kolmogorov-Smirnov: brightness, contrast, size; formats as values.")
+
+
+class DriftParams(Params):
+    """When the training data have drifted from those of the champion."""
+
+    on_drift: Literal["warn", "fail"] = Field(default="warn", description="Between training and eval split it always warns.")
+    significance: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
+        default=0.01, description="Chance that any feature at all is called drifted where none is."
+    )
+    limits: DriftLimits = DriftLimits()
+    ignore: list[Name] = Field(default=[], description="Features that are meant to change, as a moment in time.")
+
 
 class ValidateParams(Params):
-    """What happens when the data breaks its schema."""
+    """What happens when the data breaks its schema, or drifts."""
 
     on_anomaly: Literal["fail", "warn"] = "fail"
     num_shown: Annotated[int, Field(ge=0, le=1000)] = Field(default=5, description="Offending examples shown an anomaly.")
+    drift: DriftParams = DriftParams()
 
 
 class SpaceValues(Params):
@@ -542,17 +604,83 @@ class Costs(Params):
     false_negative: Annotated[float, Field(gt=0.0)] = 1.0
 
 
+class SliceThresholds(Params):
+    """Thresholds on slices of the test split."""
+
+    columns: Annotated[list[Name], Field(min_length=1)] = Field(description="One of evaluate.slices.")
+    values: list[str] | None = Field(
+        default=None,
+        description="Of the columns, in their order, as the report shows them; none: every slice by these columns.",
+    )
+    thresholds: Annotated[dict[Name, Threshold], Field(min_length=1)]
+    min_examples: Annotated[int, Field(ge=1)] = Field(
+        default=30, description="A slice of fewer test examples (of a ranking: groups) is told, and not judged."
+    )
+
+    @field_validator("values")
+    @classmethod
+    def _as_many_as_columns(cls, value: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        columns = info.data.get("columns")
+        if value is not None and columns is not None and len(value) != len(columns):
+            raise ValueError(f"expected a value for each of {columns}, got {value}")
+        return value
+
+
+class CanaryParams(Params):
+    """The exported model answers some test examples in a fresh process, as the evaluation did."""
+
+    num_requests: Annotated[int, Field(ge=1, le=256)] = 16
+    tolerance: Annotated[float, Field(gt=0.0)] = Field(
+        default=1e-4, description="Of |answered - evaluated| / (1 + |evaluated|); more for models of mixed precision."
+    )
+
+
 class EvaluateParams(Params):
-    """How the model is judged on the test split."""
+    """How the model is judged on the test split, and what the gate asks of it."""
 
     slices: list[list[Name]] = Field(default=[], description="Lists of raw columns; one slice a combination of values.")
     thresholds: dict[Name, Threshold] = Field(default={}, description="Of metrics, for the model to be promoted.")
+    slice_thresholds: list[SliceThresholds] = Field(
+        default=[], description="Likewise on slices: {columns: [payment_type], thresholds: {auc: {min: 0.7}}}."
+    )
     costs: Costs | None = Field(
         default=None, description="Of two classes: chooses on eval the score from which on an example is called positive."
     )
-    beat_champion_by: float = Field(default=0.0, description="Of the key metric, in its own units.")
+    beat_champion_by: float = Field(
+        default=0.0, description="Of the key metric, in its own units: the interval of the improvement must lie above."
+    )
+    on_tie: Literal["refuse", "promote", "promote_if_cheaper"] = Field(
+        default="refuse", description="When that interval holds 0, so that nobody can tell which of the two is better."
+    )
+    cheaper_by: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
+        default=0.1, description="Share by which a cheaper model is smaller or faster, and may at most be larger or slower."
+    )
+    on_anomaly: Literal["refuse", "allow"] = Field(
+        default="refuse", description="When the data broke their schema, and validate.on_anomaly: warn went on."
+    )
+    max_size_mb: Annotated[float, Field(gt=0.0)] | None = Field(default=None, description="Of the SavedModel, in 10^6 bytes.")
+    max_latency_ms: Annotated[float, Field(gt=0.0)] | None = Field(
+        default=None, description="Median of single-row requests to serve_raw, in a fresh process of this machine."
+    )
+    canary: CanaryParams | None = Field(default=CanaryParams(), description="None: no fresh process, and no latency.")
     num_resamples: Annotated[int, Field(ge=100, le=100_000)] = Field(default=1000, description="Bootstrap resamples.")
     confidence: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
+
+    @model_validator(mode="after")
+    def _agrees(self) -> EvaluateParams:
+        for index, each in enumerate(self.slice_thresholds):
+            if each.columns not in self.slices:
+                raise ValueError(
+                    f"slice_thresholds.{index}.columns: {each.columns} is none of evaluate.slices, {self.slices}; add it"
+                )
+        if self.canary is None:
+            if self.max_latency_ms is not None:
+                raise ValueError("max_latency_ms: latency is measured in the canary's process; remove canary: null")
+            if self.on_tie == "promote_if_cheaper":
+                raise ValueError(
+                    "on_tie: promote_if_cheaper: latency is measured in the canary's process; remove canary: null"
+                )
+        return self
 
 
 class RegisterParams(Params):
@@ -561,8 +689,30 @@ class RegisterParams(Params):
     model_name: Annotated[str, StringConstraints(pattern=r"^[^/:.%\"']+$")]
 
 
+class RetrainParams(Params):
+    """When `tensorline retrain` builds the pipeline anew. No stage reads it, so that a change reruns nothing."""
+
+    on_new_data: bool = Field(default=True, description="Data that neither the champion nor a later attempt has seen.")
+    on_drift: bool = Field(
+        default=True, description="Drift found at validate, which is run first where new data alone are no reason."
+    )
+    every_days: Annotated[float, Field(gt=0.0)] | None = Field(
+        default=None, description="After so many days without a training; none: time alone is no reason."
+    )
+    fresh: Name | None = Field(
+        default=None,
+        description="Glob of freshly labelled records: a champion that does worse on them than it once did is a reason.",
+    )
+    cooldown_hours: Annotated[float, Field(ge=0.0)] = Field(
+        default=12.0, description="After an attempt nothing but --force is a reason for so long."
+    )
+    heartbeat_hours: Annotated[float, Field(gt=0.0)] = Field(
+        default=48.0, description="After a check the next one is due within so long; else the schedule counts as stopped."
+    )
+
+
 class PipelineParams(Params):
-    """pipelines/NAME/params.yaml. Every section must be there, so that DVC can track it; `{}` takes the defaults."""
+    """pipelines/NAME/params.yaml. The stages' sections must be there, so that DVC can track them; `{}` takes the defaults."""
 
     recipe: Name
     data: DataParams
@@ -573,6 +723,7 @@ class PipelineParams(Params):
     train: TrainParams
     evaluate: EvaluateParams
     register_: RegisterParams = Field(alias="register")
+    retrain: RetrainParams = RetrainParams()
 
 
 class PipelineEntry(Params):

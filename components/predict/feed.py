@@ -40,6 +40,7 @@ class Feed:
     """New records of one or several files.
 
     Attributes:
+        found: The section `data` by which `open_sources` finds the files.
         sources: The files, in the order of their names.
         converter: Turns their blocks into the features that the model takes.
         absent: Columns that the model takes and no record of JSON Lines has; they are taken as missing.
@@ -64,18 +65,14 @@ class Feed:
         schema: schema_pb2.Schema | None,
         pool: ThreadPoolExecutor,
     ) -> None:
-        if data.windows is not None:
-            raise UserError(
-                "data.windows: the model forecasts from windows of successive rows, and predict takes records one by one. Ask "
-                "its signature serve_raw, or the registered model through MLflow, with a list of numbers a column: "
-                "docs/timeseries.md."
-            )
+        if data.windows is not None:  # rows are read, of which windows are made
+            inputs = dict.fromkeys(data.windows.inputs, "number")
         needed = _needed(data, inputs)
-        narrowed = _narrow(data, path, needed)
-        try:
-            self.sources: list[Source] = [source for source, _ in find_sources(narrowed)]
-        except ParamsError as error:
-            raise ParamsError(str(error).replace("data.path:", f"{_INPUT}:")) from None
+        if data.windows is not None:
+            needed |= dict.fromkeys(data.windows.time, "which tells the time of a row (data.windows.time)")
+        self.found = _narrow(data, path, needed)
+        self.sources: list[Source] = open_sources(self.found)
+        narrowed = self.found
         header = list(dict.fromkeys(name for source in self.sources for name in source.header))
         raw_names = {narrowed.rename.get(raw, raw): raw for raw in header}
         originals = {new: old for old, new in narrowed.rename.items()}
@@ -90,6 +87,10 @@ class Feed:
         self._raw_names = {name: raw for name, raw in raw_names.items() if name not in self.absent}
         self._format = narrowed.format
 
+    def raw_name(self, name: str) -> str:
+        """What the files call a column."""
+        return self._raw_names.get(name, name)
+
     @property
     def holds_folders(self) -> bool:
         """Whether a record is a file, in the folder or archive that is the source."""
@@ -102,7 +103,7 @@ class Feed:
         """
         kept: dict[str, tuple[str, Kind]] = {}
         for name in names:
-            raw = self._raw_names.get(name, name)
+            raw = self.raw_name(name)
             if not any(raw in source.header for source in self.sources):
                 known = list(dict.fromkeys(each for source in self.sources for each in source.header))
                 raise UserError(f"--keep: no column {name!r} in {self.sources[0].path}. {suggest(name, known)}")
@@ -127,6 +128,14 @@ class Feed:
         raise UserError("\n".join(lines))
 
 
+def open_sources(found: DataParams) -> list[Source]:
+    """The files of `Feed.found`. Raises: ParamsError and UserError as `Feed`."""
+    try:
+        return [source for source, _ in find_sources(found)]
+    except ParamsError as error:
+        raise ParamsError(str(error).replace("data.path:", f"{_INPUT}:")) from None
+
+
 def _needed(data: DataParams, inputs: Collection[str]) -> dict[str, str]:
     """Columns of the files, as `rename` calls them, that the inputs are made of, each with what it is needed for."""
     needed = dict.fromkeys(inputs, "which the model takes")
@@ -146,7 +155,10 @@ def _needed(data: DataParams, inputs: Collection[str]) -> dict[str, str]:
 def _narrow(data: DataParams, path: str, needed: Collection[str]) -> DataParams:
     """The section as the new files need it to be found: without label, split and thinning, every bad record set aside."""
     changes: dict[str, Any] = {"label": None, "split": {"by": "hash"}, "thin": {}, "on_bad_record": "quarantine"}
+    if data.windows is not None:
+        changes |= {"label": data.label, "split": {"by": "calendar"}}
     changes["path"] = glob.escape(path) if Path(path).exists() else path
+    changes["last_spans"] = None  # new records are all wanted
     suffix = PurePath(path.removesuffix(".gz")).suffix.lower()
     if data.format == "pairs":  # new ones have no partners: the lines of one file
         (column, *others) = needed
@@ -175,12 +187,17 @@ def _without_the_rest(data: DataParams, header: Sequence[str], inputs: Collectio
     named = [rename.get(raw, raw) for raw in header]
     measured = [f"{column}_{suffix}" for column in data.text_columns for suffix in TEXT_MEASURES]
     measured += [f"{column}_{suffix}" for column in data.image_columns for suffix in IMAGE_MEASURES]
+    windows = data.windows
+    if windows is not None:  # what they are to forecast need not be there
+        windows = windows.model_copy(update={"targets": windows.inputs})
+        read |= set(windows.time)
     return data.model_copy(
         update={
+            "windows": windows,
             "rename": rename,
             "cast": {name: kind for name, kind in data.cast.items() if name in read and name not in derive},
             "derive": derive,
-            "drop": [name for name in dict.fromkeys([*named, *derive, *measured]) if name not in inputs],
+            "drop": [] if windows else [name for name in dict.fromkeys([*named, *derive, *measured]) if name not in inputs],
             "allow_nonfinite": [name for name in data.allow_nonfinite if name in read],
             # What a record's hash would be is of no concern; whole files make no split.
             "split": FilesSplit(by="files", train=str(data.path), eval=str(data.path), test=str(data.path)),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,9 @@ from components.evaluate.model_info import read_model_info
 from components.evaluate.predictions import batch_size
 from components.ingest.kinds import Kind
 from components.saved_model import load
+
+if TYPE_CHECKING:
+    from components.explain.explainer import Explainer
 
 _SIGNATURE = "serving_default"
 
@@ -42,6 +46,7 @@ class Model:
         kinds: dict[Any, Kind] = {tf.float64: "integer", tf.float32: "number", tf.string: "string"}
         raw = self._loaded.signatures["serve_raw"].structured_input_signature[1]
         images = self.info.inputs_of("image")
+        self._folder = folder
         self.inputs: dict[str, Kind] = {
             name: "bytes" if name in images else kinds[spec.dtype] for name, spec in sorted(raw.items())
         }
@@ -50,6 +55,18 @@ class Model:
             for name, tensor in self._signature.structured_outputs.items()
         }
         self.schema = pa.schema([(name, array.type) for name, array in self._columns(outputs).items()])
+
+    def explainer(self) -> Explainer:
+        """Explains what the model answers. Raises: UserError if it can't be explained."""
+        from components.explain.explainer import Explainer
+
+        return Explainer(self._folder, self._loaded, self.info)
+
+    @property
+    def signatures(self) -> Mapping[str, Any]:
+        """Name → concrete function; they compute as long as the model is held."""
+        signatures: Mapping[str, Any] = self._loaded.signatures
+        return signatures
 
     def answer(self, examples: pa.Array) -> dict[str, pa.Array]:
         """The columns of `schema`, [examples].

@@ -119,7 +119,9 @@ class Output:
         self._partial.replace(self._path)
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        if not self._file.closed:
+            self._writer.close()  # a Parquet writer wants to write its end, also of what is thrown away
+            self._file.close()
         self._partial.unlink(missing_ok=True)
 
 

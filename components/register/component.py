@@ -6,13 +6,16 @@ from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
+from components.drift.artifacts import Profile
 from components.evaluate.report_artifact import Report
 from components.register.executor import RegisterExecutor
 from components.register.registration import Registration
 
 
 class RegisterSpec(component_spec.ComponentSpec):
-    """What registering reads: the model, the report with the verdict, and examples to show what the model takes."""
+    """What registering reads: the model, the report with the verdict, examples to show what the model takes, and the profile
+    of the training data, which those of later models are held against.
+    """
 
     PARAMETERS = {
         "model_name": component_spec.ExecutionParameter(type=str),
@@ -24,6 +27,7 @@ class RegisterSpec(component_spec.ComponentSpec):
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "report": component_spec.ChannelParameter(type=Report),
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        "profile": component_spec.ChannelParameter(type=Profile, optional=True),
     }
     OUTPUTS = {"registration": component_spec.ChannelParameter(type=Registration)}
 
@@ -45,6 +49,7 @@ class Register(base_component.BaseComponent):
         model: types.BaseChannel,
         report: types.BaseChannel,
         examples: types.BaseChannel,
+        profile: types.BaseChannel | None = None,
         model_name: str,
         pipeline: str,
         tracking_uri: str = "",
@@ -54,6 +59,7 @@ class Register(base_component.BaseComponent):
             model=model,
             report=report,
             examples=examples,
+            profile=profile,
             model_name=model_name,
             pipeline=pipeline,
             tracking_uri=tracking_uri,

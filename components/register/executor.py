@@ -11,8 +11,10 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from components.errors import TensorlineError
+from components.evaluate.report_artifact import GATE_FILE, VERDICT_FILE
 from components.examples_table import read_serialized
 from components.tracking.registry import Candidate, register_candidate
+from components.tracking.run_log import reopen
 from components.tracking.store import Store, open_store
 
 if TYPE_CHECKING:
@@ -34,9 +36,9 @@ class RegisterExecutor(base_executor.BaseExecutor):
 
         Raises: UserError if the champion changed since the evaluation; TensorlineError if the report can't be read.
         """
-        folders = {key: Path(artifact_utils.get_single_uri(artifacts)) for key, artifacts in input_dict.items()}
+        folders = {key: Path(artifact_utils.get_single_uri(artifacts)) for key, artifacts in input_dict.items() if artifacts}
         description = read_json(folders["model"] / "model.json")
-        verdict = read_json(folders["report"] / "verdict.json")
+        verdict = read_json(folders["report"] / VERDICT_FILE)
         metrics = read_json(folders["report"] / "metrics.json")
         uri = exec_properties["tracking_uri"]
         candidate = Candidate(
@@ -51,12 +53,29 @@ class RegisterExecutor(base_executor.BaseExecutor):
             compared_with=verdict["champion"]["digest"] if verdict["champion"] else None,
             train_run_id=exec_properties["train_run_id"],
             example=raw_examples(folders["examples"], description["inputs"]),
+            failed_checks=tuple(each["name"] for each in verdict["checks"] if not each["passed"]),
+            profile_dir=folders.get("profile"),
         )
-        registration = register_candidate(Store(uri) if uri else open_store(Path()), candidate)
+        store = Store(uri) if uri else open_store(Path())
+        registration = register_candidate(store, candidate)
+        log_gate_page(store, registration.run_id, folders["report"])
         out = Path(artifact_utils.get_single_uri(output_dict["registration"]))
         out.mkdir(parents=True, exist_ok=True)
         content = json.dumps(asdict(registration), indent=1, ensure_ascii=False)
         (out / REGISTRATION_FILE).write_text(content + "\n", encoding="utf-8")
+
+
+def log_gate_page(store: Store, run_id: str, report: Path) -> None:
+    """Puts the page with the verdict beside the model that it is about, in the run that holds it.
+
+    Raises: TensorlineError if the report has no such page.
+    """
+    page = report / GATE_FILE
+    if not page.is_file():
+        raise TensorlineError(f"{page}: no such file. Expected a file of the evaluate stage: rerun it.")
+    run = reopen(store, run_id)
+    if run is not None:  # someone may have deleted it
+        run.log_artifact(page, "report")
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -8,7 +8,15 @@ from pathlib import Path
 
 from components.bridge.job import Job
 from components.bridge.outcome import Outcome
+from components.evaluate.report_artifact import VERDICT_FILE
 from components.register.executor import REGISTRATION_FILE
+
+
+def failed_checks(report: Path) -> list[str]:
+    """A line that names the checks of the gate which the model failed, if it failed any."""
+    checks = json.loads((report / VERDICT_FILE).read_text(encoding="utf-8"))["checks"]
+    failed = [each["name"] for each in checks if not each["passed"]]
+    return [f"failed checks: {', '.join(failed)}"] if failed else []
 
 
 def outcome(job: Job, folders: Mapping[str, Path]) -> Outcome:
@@ -19,6 +27,7 @@ def outcome(job: Job, folders: Mapping[str, Path]) -> Outcome:
     return Outcome(
         lines=[
             f"{registration['model_name']} version {registration['version']}: {verdict}. {registration['reason']}",
+            *failed_checks(folders["report"]),
             f"champion: version {champion}" if champion else "no champion yet",
         ],
         files={file: ""},

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from components.errors import UserError
 from components.tracking.process import user_name
 from components.tracking.redaction import redact
+from components.tracking.registry_lock import registry_lock
 from components.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 ROLLED_BACK = "tensorline.rolled_back"
+OVERRIDDEN = "tensorline.overridden"
+MoveKind = Literal["promote", "rollback", "override", "found"]
+"""What moved the champion: the gate, a rollback, a person over the gate, or something that is not Tensorline."""
 _MOVE_PREFIX = "tensorline.move."
 
 
@@ -33,14 +37,15 @@ class Move:
     Attributes:
         at: UTC, ISO 8601.
         by: user@host.
-        kind: `found` records that the alias was moved by other means than Tensorline's, or that a move was interrupted.
+        kind: `promote` is the gate's, `override` a person's; `found` records that the alias was moved by other means than
+            Tensorline's, or that a move was interrupted.
         from_version, to_version: None where there was no champion.
         why: In words.
     """
 
     at: str
     by: str
-    kind: Literal["promote", "rollback", "found"]
+    kind: MoveKind
     from_version: str | None
     to_version: str | None
     why: str
@@ -58,10 +63,10 @@ def rollback(store: Store, model_name: str, why: str, to: str | None = None) -> 
 
     Raises: UserError if there is no such model, champion or version, or nothing to go back to.
     """
-    with store.lock():
+    registered_model(store, model_name)
+    with registry_lock(store, model_name):
         current = champion_version(store, model_name)
         if current is None:
-            registered_model(store, model_name)
             raise UserError(f"model '{model_name}' has no champion in {store.shown}. Expected one; dvc repro makes one.")
         versions = {str(version.version) for version in versions_of(store, model_name)}
         target = to if to is not None else _previous(history(store, model_name), str(current.version), versions)
@@ -82,8 +87,33 @@ def rollback(store: Store, model_name: str, why: str, to: str | None = None) -> 
     return move
 
 
-def move_champion(store: Store, model_name: str, kind: Literal["promote", "rollback"], to: str, why: str) -> Move:
-    """Moves the alias and records it; the caller holds `store.lock()`."""
+def promote(store: Store, model_name: str, version: str, why: str) -> Move:
+    """Makes a version the champion because a person says so, whatever the gate said; returns the move.
+
+    The version's own verdict stays as it is, and a tag tells who has overridden it, when and why.
+
+    Raises: UserError if there is no such model or version, it is the champion already, or no reason is given.
+    """
+    if not why.strip():
+        raise UserError("--why: expected why this version is to be the champion, got nothing. It is recorded in the history.")
+    registered_model(store, model_name)
+    with registry_lock(store, model_name):
+        current = champion_version(store, model_name)
+        versions = {str(each.version) for each in versions_of(store, model_name)}
+        if version not in versions or (current is not None and str(current.version) == version):
+            problem = "does not exist" if version not in versions else "is the champion already"
+            raise UserError(
+                f"model '{model_name}': version {version} {problem}. Expected another of: "
+                f"{', '.join(sorted(versions, key=int)) or 'none is registered'}."
+            )
+        move = move_champion(store, model_name, "override", version, why)
+        store.client.set_model_version_tag(model_name, version, OVERRIDDEN, f"{move.at} by {move.by}: {move.why}")
+        store.client.delete_model_version_tag(model_name, version, ROLLED_BACK)
+    return move
+
+
+def move_champion(store: Store, model_name: str, kind: Literal["promote", "rollback", "override"], to: str, why: str) -> Move:
+    """Moves the alias and records it; the caller holds `registry_lock`."""
     model = registered_model(store, model_name)
     current = model.aliases.get(CHAMPION)
     current = str(current) if current is not None else None
@@ -143,13 +173,16 @@ def _moves(model: RegisteredModel) -> list[Move]:
 def _record(
     store: Store,
     model_name: str,
-    kind: Literal["promote", "rollback", "found"],
+    kind: MoveKind,
     versions: tuple[str | None, str | None],
     why: str,
 ) -> Move:
     now = datetime.now(timezone.utc)
     move = Move(now.isoformat(timespec="seconds"), f"{user_name()}@{socket.gethostname()}", kind, *versions, redact(why))
-    name = f"{_MOVE_PREFIX}{now:%Y%m%dT%H%M%S.%f}Z-{secrets.token_hex(2)}"
+    stamp = f"{_MOVE_PREFIX}{now:%Y%m%dT%H%M%S.%f}Z-"
+    # The order of the moves is that of their names, also where the clock of whoever moved last was ahead of this one.
+    last = max((name for name in registered_model(store, model_name).tags if name.startswith(_MOVE_PREFIX)), default="")
+    name = f"{stamp if stamp > last else f'{last}-'}{secrets.token_hex(2)}"
     store.client.set_registered_model_tag(model_name, name, json.dumps(asdict(move), ensure_ascii=False))
     return move
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from components.tracking.redaction import redact
 
-# What the stages write themselves is no change of the sources.
-_OWN_OUTPUTS = ("dvc.lock", "artifacts", "mlruns")
+# What stages and `tensorline retrain` write themselves is no change of the sources.
+_OWN_OUTPUTS = ("dvc.lock", "artifacts", "mlruns", "pipelines/*/heartbeat.json")
 _MAX_DIFF_CHARS = 1_000_000
 _CHUNK_BYTES = 1 << 20
 
@@ -39,7 +39,7 @@ class GitState:
 
 
 def git_state(root: Path) -> GitState:
-    """The state of the working tree at `root`, read without taking git's locks; dvc.lock, artifacts and mlruns don't count."""
+    """The state of the working tree at `root`, read without taking git's locks; Tensorline's own outputs don't count."""
     try:
         inside = _git(root, "rev-parse", "--is-inside-work-tree")
     except FileNotFoundError:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from components.errors import UserError
 from components.tracking.flatten import cut
-from components.tracking.moves import ROLLED_BACK, champion_version, move_champion, registered_model, versions_of
+from components.tracking.moves import OVERRIDDEN, ROLLED_BACK, champion_version, move_champion, registered_model, versions_of
 from components.tracking.packaging import ARTIFACT, pack
-from components.tracking.provenance import git_state
+from components.tracking.profiles import PROFILE, add_profile
+from components.tracking.provenance import digest_paths, git_state
 from components.tracking.redaction import redact
+from components.tracking.registry_lock import registry_lock
 from components.tracking.run_log import RunLog, reopen
 from components.tracking.runs import COMMIT, start_stage_run
 from components.tracking.store import Store, local_path
@@ -28,10 +32,15 @@ if TYPE_CHECKING:
 Verdict = Literal["promoted", "refused", "no incumbent", "unchanged"]
 """`no incumbent`: promoted, as there was no champion; `unchanged`: the candidate is the champion already."""
 DIGEST = "tensorline.digest"
+FILES_DIGEST = "tensorline.files"
+"""Tag of a version: sha256 of its file `FILES`."""
+FILES = "files.json"
+"""Beside the model's files: the sha256 of each, by its path."""
 _VERDICT = "tensorline.verdict"
 _REASON = "tensorline.reason"
 _METRICS = "tensorline.metrics"
 _THRESHOLD = "tensorline.decision_threshold"
+_FAILED_CHECKS = "tensorline.failed_checks"
 _MAX_TAG_CHARS = 100_000
 _MODEL_URI = "models:/"
 
@@ -51,6 +60,8 @@ class Candidate:
         compared_with: Digest of the champion that the gate compared it with; None if there was none.
         train_run_id: The MLflow run that trained it; '' if there is none.
         example: A few rows of raw columns.
+        failed_checks: Of the gate, by name.
+        profile_dir: The profile of the training data; None if there is none.
     """
 
     model_name: str
@@ -63,6 +74,8 @@ class Candidate:
     compared_with: str | None
     train_run_id: str
     example: pd.DataFrame | None = None
+    failed_checks: tuple[str, ...] = ()
+    profile_dir: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -142,6 +155,43 @@ def model_version(store: Store, model_name: str, number: str, download_to: Path)
     return _found(store, versions[number], "", download_to, "Take another version: tensorline history lists them")
 
 
+@dataclass(frozen=True)
+class Judged:
+    """A version and what became of it.
+
+    Attributes:
+        version: Its number.
+        at: When it was registered, UTC, ISO 8601.
+        verdict: See `Verdict`; `unknown` if it was not the register stage that made it.
+        reason: Why, or why not.
+        failed_checks: Of the gate, by name.
+        overridden: When, by whom and why a person made it the champion; None if nobody did.
+    """
+
+    version: str
+    at: str
+    verdict: str
+    reason: str
+    failed_checks: list[str]
+    overridden: str | None
+
+
+def judged_versions(store: Store, model_name: str) -> list[Judged]:
+    """Every version, oldest first. Raises: UserError if there is no such model."""
+    registered_model(store, model_name)
+    return [
+        Judged(
+            version=str(each.version),
+            at=datetime.fromtimestamp(each.creation_timestamp / 1000, timezone.utc).isoformat(timespec="seconds"),
+            verdict=each.tags.get(_VERDICT, "unknown"),
+            reason=each.tags.get(_REASON, ""),
+            failed_checks=list(filter(None, each.tags.get(_FAILED_CHECKS, "").split(", "))),
+            overridden=each.tags.get(OVERRIDDEN),
+        )
+        for each in sorted(versions_of(store, model_name), key=lambda each: int(each.version))
+    ]
+
+
 def _found(store: Store, version: ModelVersion, called: str, download_to: Path, fix: str) -> Champion:
     folder = _folder(store, version, download_to, called)
     if DIGEST not in version.tags or not (folder / "model.json").is_file():
@@ -161,11 +211,13 @@ def register_candidate(store: Store, candidate: Candidate) -> Registration:
     Raises: UserError if the champion is another one now than the gate compared the candidate with.
     """
     client = store.client
-    with store.lock():
-        _ensure_model(store, candidate.model_name)
+    _ensure_model(store, candidate.model_name)
+    with registry_lock(store, candidate.model_name):
         current = champion_version(store, candidate.model_name)
         found = versions_of(store, candidate.model_name, f" AND tags.`{DIGEST}` = '{candidate.digest}'")
         version = min(found, key=lambda each: int(each.version)) if found else None
+        if version and candidate.profile_dir is not None:
+            add_profile(store, version, candidate.profile_dir)
         if version and current and version.version == current.version:
             _note_threshold(store, candidate, version)
             reason = f"it is the champion already, version {version.version}"
@@ -193,6 +245,7 @@ def register_candidate(store: Store, candidate: Candidate) -> Registration:
                 if version.tags.get(key) != value:
                     client.set_model_version_tag(candidate.model_name, version.version, key, value)
         _note_threshold(store, candidate, version)
+        _note_checks(store, candidate, version)
         client.update_model_version(candidate.model_name, version.version, f"{verdict}: {redact(reason)}")
         moved = verdict != "refused"
         if moved:
@@ -223,6 +276,15 @@ def _note_threshold(store: Store, candidate: Candidate, version: ModelVersion) -
         store.client.set_model_version_tag(candidate.model_name, version.version, _THRESHOLD, f"{threshold:.9g}")
     elif _THRESHOLD in version.tags:
         store.client.delete_model_version_tag(candidate.model_name, version.version, _THRESHOLD)
+
+
+def _note_checks(store: Store, candidate: Candidate, version: ModelVersion) -> None:
+    """Which checks the last evaluation failed, to be searched by."""
+    if candidate.failed_checks:
+        failed = ", ".join(candidate.failed_checks)
+        store.client.set_model_version_tag(candidate.model_name, version.version, _FAILED_CHECKS, failed)
+    elif _FAILED_CHECKS in version.tags:
+        store.client.delete_model_version_tag(candidate.model_name, version.version, _FAILED_CHECKS)
 
 
 def _check_compared(candidate: Candidate, current: ModelVersion | None) -> None:
@@ -261,7 +323,7 @@ def _create_version(store: Store, candidate: Candidate, tags: Mapping[str, str])
 
 def _create_version_on(store: Store, candidate: Candidate, run: RunLog, tags: Mapping[str, str]) -> ModelVersion:
     data = store.client.get_run(run.ref.run_id).data
-    model = _log_model(store, candidate, run, data.params)
+    model, files_digest = _log_model(store, candidate, run, data.params)
     with store.as_default():
         version = store.client.create_model_version(
             candidate.model_name,
@@ -271,6 +333,7 @@ def _create_version_on(store: Store, candidate: Candidate, run: RunLog, tags: Ma
             tags={
                 **tags,
                 DIGEST: candidate.digest,
+                FILES_DIGEST: files_digest,
                 COMMIT: data.tags.get(COMMIT, "unknown"),
                 "tensorline.run_id": run.ref.run_id,
                 "tensorline.pipeline": candidate.pipeline,
@@ -282,8 +345,8 @@ def _create_version_on(store: Store, candidate: Candidate, run: RunLog, tags: Ma
     return version
 
 
-def _log_model(store: Store, candidate: Candidate, run: RunLog, params: Mapping[str, str]) -> LoggedModel:
-    """Logs the model to the run; READY only once all files are there."""
+def _log_model(store: Store, candidate: Candidate, run: RunLog, params: Mapping[str, str]) -> tuple[LoggedModel, str]:
+    """Logs the model to the run; READY only once all files are there. Returns it, and the digest of its files."""
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model
 
@@ -300,10 +363,22 @@ def _log_model(store: Store, candidate: Candidate, run: RunLog, params: Mapping[
         named = Path(scratch, Path(ARTIFACT).name)
         shutil.copytree(candidate.model_dir, named)
         pack(named, packed, ids, candidate.example)
+        if candidate.profile_dir is not None:
+            shutil.copytree(candidate.profile_dir, packed / PROFILE)
+        files_digest = _note_digests(packed)
         client.log_model_artifacts(model.model_id, str(packed))
     client.log_outputs(run.ref.run_id, [LoggedModelOutput(model.model_id, step=0)])
     _copy_metrics(store, run.ref.run_id, model.model_id)
-    return client.finalize_logged_model(model.model_id, "READY")
+    return client.finalize_logged_model(model.model_id, "READY"), files_digest
+
+
+def _note_digests(packed: Path) -> str:
+    """Writes `FILES`, so that `tensorline verify` can tell later which file is not as it was; returns its digest."""
+    files = sorted(path for path in packed.rglob("*") if path.is_file())
+    digests = digest_paths([path.relative_to(packed).as_posix() for path in files], packed)
+    text = json.dumps(digests, indent=1, ensure_ascii=False) + "\n"
+    (packed / FILES).write_text(text, encoding="utf-8")
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _copy_metrics(store: Store, run_id: str, model_id: str) -> None:

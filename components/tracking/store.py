@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _SQLITE = "sqlite:///"
 _SQLITE_HEADER = b"SQLite format 3\0"
+_ANSWER_WITHIN_S = 20
+_OK = 200
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,11 @@ class Store:
             return None
         return Path(unquote(self.uri.removeprefix(_SQLITE).partition("?")[0])).absolute()
 
+    @property
+    def is_server(self) -> bool:
+        """Whether it is asked over HTTP; else MLflow works on the database itself."""
+        return self.uri.startswith(("http://", "https://"))
+
     @cached_property
     def client(self) -> MlflowClient:
         """The client. Raises: UserError if the store can't be opened; the message says what to do."""
@@ -54,6 +61,8 @@ class Store:
         from mlflow.exceptions import MlflowException
 
         _silence()
+        if self.is_server:
+            _check_server(self)
         try:
             return MlflowClient(self.uri)
         except MlflowException as error:
@@ -61,7 +70,7 @@ class Store:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keeps out other processes that change the registry; a server settles that itself."""
+        """Keeps out other processes that change the registry; a server's has `registry_lock` instead."""
         if self.database is None:
             yield
             return
@@ -184,6 +193,47 @@ def local_path(uri: str) -> Path:
     from mlflow.utils.file_utils import local_file_uri_to_path
 
     return Path(local_file_uri_to_path(uri))
+
+
+def _check_server(store: Store) -> None:
+    """Asks the server for one experiment, once: MLflow's client would ask again for minutes, in silence, before it gives up.
+
+    Raises: UserError if it does not answer, or refuses to.
+    """
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking._tracking_service.utils import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    try:
+        answer = http_request(
+            get_default_host_creds(store.uri),
+            "/api/2.0/mlflow/experiments/search",
+            "POST",
+            json={"max_results": 1},
+            max_retries=0,
+            timeout=_ANSWER_WITHIN_S,
+            raise_on_status=False,
+        )
+    except (MlflowException, OSError) as error:  # those of requests are OSErrors
+        raise UserError(
+            f"MLflow store {store.shown}: no answer ({redact(_first_cause(error))}). Expected the server that "
+            "MLFLOW_TRACKING_URI names: is the address right, and the server running? To work without it: unset "
+            "MLFLOW_TRACKING_URI"
+        ) from None
+    if answer.status_code != _OK:
+        text = redact(" ".join(answer.text.split())[:300])
+        raise UserError(
+            f"MLflow store {store.shown}: refused with status {answer.status_code}: {text}. Expected to be let in: for 401 "
+            "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN; for 403 ask who runs the "
+            "server for the right to it, and whether its --allowed-hosts has this address"
+        )
+
+
+def _first_cause(error: BaseException) -> str:
+    """What the system said, without all who passed it on."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return str(error)
 
 
 def _make_tables(database: Path, artifacts: Path) -> None:

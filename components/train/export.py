@@ -17,6 +17,8 @@ import tensorflow_transform as tft
 
 from components.errors import TensorlineError
 from components.train.datasets import densify
+from components.train.explaining import SIGNATURE as EXPLAIN
+from components.train.explaining import explanation
 from components.train.keras_archive import make_reproducible, number_shared_objects
 from components.train.learning_curve import Judgement
 
@@ -37,10 +39,12 @@ class ServingModule(tf.Module):
     windows have them, in their shape [batch, …]). A third, `transform_labels`,
     gives the labels of serialized tf.Examples as the model was trained on them ([batch, 1]), for the evaluation; a recipe
     of the kind `scored` has `score_examples` in its place, which answers `recipe.score()`. Signatures of the recipe's own come
-    after these (`recipe.heads`, `recipe.functions`).
+    after these (`recipe.heads`, `recipe.functions`), and last, where answers can be explained, `explain_examples`.
 
     Attributes:
         entry_points: Name of a signature → function.
+        parse: Serialized tf.Examples → raw features.
+        transform: Raw features → transformed ones.
     """
 
     def __init__(self, model: keras.Model, recipe: Any, transform_output: tft.TFTransformOutput, label: str | None) -> None:
@@ -50,6 +54,10 @@ class ServingModule(tf.Module):
         self._transform = transform_output.transform_features_layer()
         raw_spec = transform_output.raw_feature_spec()
         feature_spec = {name: raw_spec[name] for name in recipe.inputs}
+
+        def parse(examples: tf.Tensor) -> dict[str, Any]:
+            parsed: dict[str, Any] = tf.io.parse_example(examples, feature_spec)
+            return parsed
 
         def transform(features: Mapping[str, Any]) -> dict[str, tf.Tensor]:
             transformed = densify(self._transform(dict(features)))
@@ -61,7 +69,7 @@ class ServingModule(tf.Module):
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
         def serve_examples(examples: tf.Tensor) -> dict[str, tf.Tensor]:
-            return predict(transform(tf.io.parse_example(examples, feature_spec)))
+            return predict(transform(parse(examples)))
 
         signature = {
             name: tf.TensorSpec([None, *_raw_shape(spec)], _RAW_DTYPES[spec.dtype], name=name)
@@ -88,15 +96,22 @@ class ServingModule(tf.Module):
             return scores
 
         judged = {"score_examples": score_examples} if recipe.kind == "scored" else {"transform_labels": transform_labels}
-        self.entry_points = {
+        self.parse, self.transform = parse, transform
+        self.entry_points: dict[str, Any] = {}
+        functions = {
             "serving_default": serve_examples,
             "serve_raw": over_columns(predict),
             **judged,  # TFMA takes functions only by signature
             **{name: over_columns(head) for name, head in recipe.heads(model).items()},
             **recipe.functions(model),
         }
-        for name, function in self.entry_points.items():
-            setattr(self, name, function)  # so that it can also be called on the loaded object
+        for name, function in functions.items():
+            self.add(name, function)
+
+    def add(self, name: str, function: Any) -> None:
+        """One more signature, which can also be called on the loaded object."""
+        self.entry_points[name] = function
+        setattr(self, name, function)
 
 
 def _raw_shape(spec: Any) -> list[int]:
@@ -162,9 +177,16 @@ def export(
     recipe_name: str,
     judgement: Judgement,
     serving_dir: Path,
+    examples: tf.data.Dataset,
 ) -> dict[str, Any]:
-    """Writes the SavedModel to `serving_dir`, keras/model.keras and model.json beside it; returns what model.json holds."""
+    """Writes the SavedModel to `serving_dir`, keras/model.keras and model.json beside it; returns what model.json holds.
+
+    `examples` is the eval split, as `fit` takes it: explanations may begin at its mean.
+    """
     module = ServingModule(model, recipe, transform_output, recipe.task.label)
+    explain, explain_examples = explanation(module.parse, module.transform, model, recipe, examples)
+    if explain_examples is not None:
+        module.add(EXPLAIN, explain_examples)
     tf.saved_model.save(module, str(serving_dir), signatures=dict(module.entry_points))
     folder = serving_dir.parent
     keras_file = folder / KERAS_FILE
@@ -184,6 +206,7 @@ def export(
         "digest": model_digest(model, Path(transform_output.transform_savedmodel_dir)),
         "num_parameters": int(model.count_params()),
         "learning_curve": judgement.as_dict(),
+        "explain": explain,
     }
     (folder / MODEL_FILE).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
     return description

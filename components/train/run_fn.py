@@ -89,4 +89,5 @@ def run_fn(fn_args: FnArgs) -> None:
     num_examples = None if fitting.class_weight is None else sum(fitting.label_counts)
     no_skill = no_skill_loss(fitting.class_counts, num_examples)
     judgement = judge(epochs, no_skill, kept, same_loss=fitting.class_factors is None)
-    export(model, recipe, fitting.transform_output, fitting.config["recipe"], judgement, Path(fn_args.serving_model_dir))
+    serving_dir = Path(fn_args.serving_model_dir)
+    export(model, recipe, fitting.transform_output, fitting.config["recipe"], judgement, serving_dir, fitting.eval)

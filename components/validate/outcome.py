@@ -9,6 +9,8 @@ from pathlib import Path
 from components.bridge import accounting
 from components.bridge.job import Job
 from components.bridge.outcome import Outcome
+from components.drift.report import DRIFT_FILE, EVAL_FILE, told
+from components.drift.report import as_text as as_text_of_drift
 from components.tfrecord import count_split
 from components.validate.anomalies import as_text
 from components.validate.contents import CONTENTS_FILE, CONTENTS_FOLDER
@@ -44,12 +46,28 @@ def outcome(job: Job, folders: Mapping[str, Path]) -> Outcome:
         result.lines += as_text(anomalies).splitlines()
     else:
         result.lines.append("no anomalies")
+    if "drift" in folders:  # anomalies may have stopped the stage before
+        _add_drift(result, folders["drift"])
     if job.reviewed_schema is None:
         result.lines.append(
             f"no reviewed schema: one was inferred. Look at artifacts/{job.name}/schema/schema.pbtxt, then adopt it:"
         )
         result.lines.append(f"    tensorline schema {job.name} --accept")
     return result
+
+
+def _add_drift(result: Outcome, folder: Path) -> None:
+    champion, split = (json.loads((folder / file).read_text(encoding="utf-8")) for file in (DRIFT_FILE, EVAL_FILE))
+    for what, content, suffix in (
+        ("training data against the champion's", champion, ""),
+        ("train against eval", split, "_eval"),
+    ):
+        result.lines.append(f"{what}: {told(content)}")
+        result.lines += as_text_of_drift(content).splitlines()
+        result.tags[f"tensorline.drift{suffix}"] = content["state"]
+        if content["state"] != "no_baseline":
+            result.metrics[f"num_drifted{suffix}"] = sum(feature["drifted"] for feature in content["features"])
+    result.files[folder] = "drift"
 
 
 def failed_outcome(job: Job, folders: Mapping[str, Path]) -> Outcome:

@@ -14,11 +14,11 @@ import numpy as np
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from recipes.classification import Classifier
-from recipes.contract import LABEL_KEY, InputKind, Recipe, RecipeError, Task, TaskKind
+from recipes.contract import LABEL_KEY, InputKind, Recipe, RecipeError, Task, TaskKind, Trees
 from recipes.forest.columns import group_column, make_columns, make_features
-from recipes.forest.curves import answers_by_step
+from recipes.forest.curves import answers_by_step, class_order
 from recipes.forest.description import write_description
-from recipes.forest.growing import grow, write_files
+from recipes.forest.growing import PREFIX, grow, write_files
 from recipes.forest.layer import LAYER, ForestLayer, ForestModel
 from recipes.forest.measures import measures
 from recipes.forest.ranking import Groups
@@ -170,6 +170,14 @@ class BoostedTrees(Recipe):
             forest.plant(Path(folder))
         self._train, self._weights = table, weights
         return history
+
+    def explain(self, model: keras.Model) -> Trees:
+        """Of classes what the trees add up to before the sigmoid or softmax, as `contributions` has it."""
+        features, classes, trees = model.forest.columns, self.class_names, model.forest.trees
+        if len(classes) <= 2:
+            return Trees(features, PREFIX, sign=-1 if classes and trees.label_classes()[1] != classes[1] else 1)
+        num_met = len(trees.label_classes())
+        return Trees(features, PREFIX, [-1 if place == num_met else place for place in class_order(trees, classes)])
 
     def describe(self, model: keras.Model, folder: Path, examples: tf.data.Dataset) -> None:
         """Importances, contributions, the linear baseline, and the forest itself in words; see `write_description`."""

@@ -10,7 +10,7 @@ import keras_tuner
 import tensorflow as tf
 
 from recipes.classification import Classifier
-from recipes.contract import LABEL_KEY, InputKind, RecipeError, Task
+from recipes.contract import LABEL_KEY, Gradients, InputKind, RecipeError, Task
 from recipes.image.backbone import unfreeze
 from recipes.image.column import image_column
 from recipes.image.network import Network
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 IMAGE_KEY = "image"
 """Name of the image among the transformed features."""
+_RANGES = {"zero_one": (0.0, 1.0), "minus_one_one": (-1.0, 1.0), "none": (0.0, 255.0)}
+"""transform.normalise → black and white."""
 
 
 class ImageClassifier(Classifier):
@@ -56,6 +58,22 @@ class ImageClassifier(Classifier):
         if self.label in inputs:
             outputs[LABEL_KEY] = self.label_ids(inputs[self.label])
         return outputs
+
+    def explain(self, model: keras.Model) -> Gradients:
+        """From a black image, as the tutorial "Integrated gradients" has it; from a grey one where images are standardised."""
+        normalise = self._transform.normalise
+        low, high = _RANGES[normalise] if normalise != "standardise" else (-3.0, 3.0)
+
+        def shown(raw: dict[str, Any], features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            return {"picture": tf.clip_by_value((features[IMAGE_KEY] - low) / (high - low), 0.0, 1.0)}
+
+        return Gradients(
+            self.logits(model),
+            0.0 if normalise == "standardise" else low,
+            lambda attributions: {self._column: tf.reduce_sum(attributions[IMAGE_KEY], axis=3)},
+            form="image",
+            shown=shown,
+        )
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Answers the probability of the second class [batch, 1], or of each class [batch, classes]."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -32,6 +33,9 @@ class TabularClassifier(TabularRecipe, Classifier):
         model = keras.Model(network.inputs, self.probabilities(network.logits), name="tabular_classifier")
         self.compile(model, network.optimizer(self.task.learning_rate))
         return model
+
+    def _explained(self, model: keras.Model) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
+        return self.logits(model)
 
     def _label(self, raw: Any) -> tf.Tensor:
         return self.label_ids(raw)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import keras_tuner
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from recipes.contract import LABEL_KEY, InputKind, Recipe, Task
+from recipes.contract import LABEL_KEY, Gradients, InputKind, Recipe, Task
 from recipes.tabular.network import Network
 from recipes.tabular.plan import make_plan
 
@@ -47,6 +48,16 @@ class TabularRecipe(Recipe):
         if self.label in inputs:
             outputs[LABEL_KEY] = self._label(inputs[self.label])
         return outputs
+
+    def explain(self, model: keras.Model) -> Gradients:
+        """From the mean example: of numbers the mean, of categories the mean of their vectors."""
+        from recipes.tabular.attribution import by_column, embedding_layers
+
+        return Gradients(self._explained(model), None, partial(by_column, self._plan), embedding_layers(model))
+
+    @abc.abstractmethod
+    def _explained(self, model: keras.Model) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
+        """See `Gradients.answer`."""
 
     @abc.abstractmethod
     def _label(self, raw: Any) -> tf.Tensor:

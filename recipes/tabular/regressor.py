@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -57,6 +58,9 @@ class TabularRegressor(Regressor, TabularRecipe):
         # The loss is divided by the labels' own, so that learning rate and weight decay mean the same in any unit.
         self._compile(model, model.optimizer, scale)
         return super().fit(hp, model, train, **kwargs)
+
+    def _explained(self, model: keras.Model) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
+        return lambda features: model(features, training=False)
 
     def _compile(self, model: keras.Model, optimizer: keras.optimizers.Optimizer, scale: float) -> None:
         metrics = [keras.metrics.MeanAbsoluteError(name="mae"), keras.metrics.RootMeanSquaredError(name="rmse")]

@@ -12,7 +12,7 @@ import keras_tuner
 import numpy as np
 
 from recipes.classification import Classifier
-from recipes.contract import LABEL_KEY, InputKind, RecipeError, Task
+from recipes.contract import LABEL_KEY, Gradients, InputKind, RecipeError, Task
 from recipes.text.column import text_column
 from recipes.text.description import write_projector
 from recipes.text.network import EMBEDDING, Network
@@ -118,6 +118,29 @@ class TextClassifier(Classifier):
             layer.set_weights([np.where(missing[:, np.newaxis], start, table)])
         self.compile(model, network.optimizer(self.task.learning_rate))
         return model
+
+    def explain(self, model: keras.Model) -> Gradients | str:
+        """From a text of as many tokens that mean nothing: vectors of zeros."""
+        tokenizer = self._transform.tokenizer
+        if isinstance(tokenizer, RawText):
+            return "an encoder reads whole texts, and tells nothing of their words."
+        names = token_names(self.transform_output, tokenizer)
+
+        def shown(raw: dict[str, Any], features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            from recipes.text.tokens import named_tokens, words_of
+
+            words = words_of(raw[self._column], tokenizer).to_tensor("")
+            return {"words": words, "tokens": named_tokens(features[TOKENS_KEY], names)}
+
+        return Gradients(
+            self.logits(model),
+            0.0,
+            lambda attributions: {self._column: attributions[TOKENS_KEY]},
+            {TOKENS_KEY: [EMBEDDING]},
+            form="text",
+            shown=shown,
+            joined=None if isinstance(tokenizer, WordPiece) else "" if isinstance(tokenizer, Characters) else " ",
+        )
 
     def describe(self, model: keras.Model, folder: Path, examples: tf.data.Dataset) -> None:
         """Writes projector/ (see `write_projector`) without subwords, and how many words model.embeddings has, if given."""

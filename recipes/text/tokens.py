@@ -5,6 +5,7 @@ All kinds of tokens (words, n-grams, subwords) are counted and looked up togethe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import tensorflow as tf
@@ -57,17 +58,20 @@ def normalised(text: tf.Tensor, tokenizer: Tokenizer) -> tf.Tensor:
     return tf.strings.lower(text, encoding="utf-8") if tokenizer.case == "lower" else text
 
 
+def words_of(raw: RawTensor, tokenizer: Counted | WordPiece) -> tf.RaggedTensor:
+    """The words, or characters, of the first text of each row that tokens are made of, string [batch, None]."""
+    text = normalised(dense_string(raw)[:, 0], tokenizer)
+    return _words(text, tokenizer)[:, : tokenizer.max_tokens]
+
+
+def named_tokens(ids: tf.Tensor, names: Sequence[str]) -> tf.Tensor:
+    """Ids [batch, tokens] → their names, as `token_names` tells them; nothing where padding is."""
+    return tf.gather(tf.constant(["", *names[1:]]), ids)
+
+
 def tokens_of(text: tf.Tensor, tokenizer: Counted) -> list[tf.RaggedTensor]:
     """String [batch] → strings [batch, None]: words (or characters), then n-grams and subwords, where these are asked for."""
-    if isinstance(tokenizer, Characters):
-        words = split_characters(text)
-    elif isinstance(tokenizer, UnicodeScript):
-        import tensorflow_text
-
-        words = tensorflow_text.UnicodeScriptTokenizer().tokenize(text)
-    else:
-        words = split_words(text)
-    words = words[:, : tokenizer.max_tokens]
+    words = _words(text, tokenizer)[:, : tokenizer.max_tokens]
     tokens = [words]
     if tokenizer.ngrams > 1:
         separator = "" if isinstance(tokenizer, Characters) else " "
@@ -75,6 +79,16 @@ def tokens_of(text: tf.Tensor, tokenizer: Counted) -> list[tf.RaggedTensor]:
     if not isinstance(tokenizer, Characters) and tokenizer.subwords is not None:
         tokens.append(_subwords(words, tokenizer.subwords))
     return tokens
+
+
+def _words(text: tf.Tensor, tokenizer: Counted | WordPiece) -> tf.RaggedTensor:
+    if isinstance(tokenizer, Characters):
+        return split_characters(text)
+    if isinstance(tokenizer, UnicodeScript):
+        import tensorflow_text
+
+        return tensorflow_text.UnicodeScriptTokenizer().tokenize(text)
+    return split_words(text)
 
 
 def split_words(text: tf.Tensor) -> tf.RaggedTensor:

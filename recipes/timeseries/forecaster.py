@@ -10,7 +10,7 @@ import keras
 import keras_tuner
 import tensorflow as tf
 
-from recipes.contract import InputKind, Recipe, RecipeError, ScoreMetric, Task, TaskKind, Windows
+from recipes.contract import Gradients, InputKind, Recipe, RecipeError, ScoreMetric, Task, TaskKind, Windows
 from recipes.timeseries.baselines import SERIES_KEY, last_value, repeat, repeated_rows
 from recipes.timeseries.network import build_network, optimizer
 from recipes.timeseries.params import Signal
@@ -139,6 +139,29 @@ class Forecaster(Recipe):
             own = tf.reduce_mean(tf.abs(errors["model"]), axis=1) * self.units.scale
             scores |= {f"abs_error_{name}": own[:, index] for index, name in enumerate(self.windows.targets)}
         return scores
+
+    def explain(self, model: keras.Model) -> Gradients:
+        """The mean of a window's forecasts, of several targets in standard deviations; from a window of means.
+
+        The attributions of the waves are those of the times that they are made of.
+        """
+        several = len(self.windows.targets) > 1
+
+        def answer(features: dict[str, tf.Tensor]) -> tf.Tensor:
+            forecast = tf.cast(model(features, training=False), tf.float32)
+            units = forecast if several else forecast * self.units.scale + self.units.mean
+            return tf.reduce_mean(units, axis=[1, 2])[:, tf.newaxis]
+
+        def columns(attributions: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            from recipes.timeseries.features import columns_of
+
+            names, series = columns_of(self.windows), attributions[SERIES_KEY]
+            found = {name: series[:, :, index] for index, name in enumerate(names)}
+            if self._signals:
+                found[self.windows.time] = tf.reduce_sum(series[:, :, len(names) :], axis=2)
+            return found
+
+        return Gradients(answer, 0.0, columns, form="window")
 
     def describe(self, model: keras.Model, folder: Path, examples: tf.data.Dataset) -> None:
         """See `Recipe`: windows with their forecasts, errors by step against the baselines, weights of a linear model."""

@@ -36,6 +36,9 @@ from components.bridge.job import Job  # noqa: E402
 from components.bridge.recipe import create_recipe, recipe_class  # noqa: E402
 from components.examples_table import read_serialized  # noqa: E402
 from components.saved_model import load  # noqa: E402
+from components.serve.answer import to_json  # noqa: E402
+from components.serve.request import parse  # noqa: E402
+from components.serve.served import Served  # noqa: E402
 from components.tracking.packaging import pack  # noqa: E402
 from components.train.datasets import densify  # noqa: E402
 
@@ -137,7 +140,31 @@ with urllib.request.urlopen(request) as response:  # noqa: S310  loopback
 server.should_exit = True
 agree_on_table(answer, "HTTP")
 
-# 5. Keras, behind the transform graph.
+# 5. As `tensorline serve` answers.
+job = Job.load(pipeline, root)
+schema_file = folder / "schema" / "schema.pbtxt"
+offered = Served(pipeline, "1", folder / "model", job.params.data, job.reviewed_schema or load_schema_text(str(schema_file)))
+body = json.dumps(
+    {
+        "instances": [
+            {
+                name: {"b64": value} if info["inputs"][name] == "image" else value
+                for name, value in zip(frame, row, strict=True)
+            }
+            for row in asked
+        ]
+    }
+)
+question = parse(body.encode(), offered.signatures, offered.contract)
+outputs = question.signature.call_rows(question.arrays, question.num_rows, 1024)
+predictions = json.loads(to_json(outputs, question.format, question.num_rows))["predictions"]
+if scored:
+    single = len(outputs_of) == 1  # whose name is left out
+    agree(side_by_side({name: [each if single else each[name] for each in predictions] for name in outputs_of}), [], "serve")
+else:
+    agree(np.array([each["probabilities"] for each in predictions]), [each["label"] for each in predictions], "serve")
+
+# 6. Keras, behind the transform graph.
 transform = tft.TFTransformOutput(str(folder / "transform_graph"))
 features = densify(transform.transform_raw_features(tf.io.parse_example(examples, transform.raw_feature_spec())))
 recipe_class(info["recipe"])  # registers the layers of its own
@@ -163,7 +190,7 @@ if len(info["class_names"]) == 2:
     output = np.concatenate([1 - output[:, -1:], output[:, -1:]], axis=1)
 np.testing.assert_allclose(output, expected, atol=TOLERANCE, err_msg="Keras")
 
-# 6. In batches, as the evaluation predicted; and TFMA's own measurement.
+# 7. In batches, as the evaluation predicted; and TFMA's own measurement.
 batch = pd.read_parquet(folder / "report" / "predictions.parquet")
 scores = np.stack(batch["probabilities"]) if "probabilities" in batch else batch[["score"]].to_numpy()
 agree(

@@ -46,6 +46,21 @@ class Clone:
         assert count == 1, f"{file}: {old!r} stands {count} times"
         path.write_text(text, encoding="utf-8")
 
+    def build_only(self, pipeline: str) -> None:
+        """Leaves one pipeline in params.yaml, given as its line there."""
+        self.edit("params.yaml", r"(?s)pipelines:\n.*?\n\n", f"pipelines:\n  {pipeline}\n\n")
+
+    def commit(self) -> None:
+        """Commits everything, to a repository that is made if there is none."""
+        identity = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
+        init = [] if (self.root / ".git").exists() else [["git", "init", "--quiet", "--initial-branch=main"]]
+        for command in (
+            *init,
+            ["git", "add", "--all"],
+            ["git", *identity, "commit", "--quiet", "--message", "A clone."],
+        ):
+            subprocess.run(command, cwd=self.root, check=True)
+
     def artifact(self, *parts: str) -> Path:
         """A file or folder of the pipeline's artifacts."""
         return self.root.joinpath("artifacts", "taxi", *parts)
@@ -57,7 +72,20 @@ class Clone:
 
 
 def make_clone(root: Path) -> Clone:
-    """Copies what git knows of this repository to `root` and commits it there, with a cut of taxi as its one pipeline."""
+    """A clone in `root` with a cut of taxi as its one pipeline."""
+    clone = copy_sources(root)
+    trips = (root / "data/taxi/trips.csv").read_text().splitlines(keepends=True)
+    (root / "data/taxi/trips.csv").write_text("".join(trips[: NUM_ROWS + 1]))
+    clone.build_only("taxi: {data: data/taxi, recipe: recipes/tabular}")
+    clone.edit("pipelines/taxi/params.yaml", r"epochs: 30", "epochs: 3")
+    clone.edit("pipelines/taxi/params.yaml", r"auc: \{min: 0.9\}", "auc: {min: 0.6}")  # so little data and time reach less
+    clone.edit("pipelines/taxi/params.yaml", r"tune: \{\}", "tune: {max_trials: 2, epochs: 2}")
+    clone.commit()
+    return clone
+
+
+def copy_sources(root: Path) -> Clone:
+    """Copies what git knows of this repository to `root`, to be changed and committed there."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
     )
@@ -66,17 +94,4 @@ def make_clone(root: Path) -> Clone:
         if source.is_file() and name != "dvc.lock":
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, root / name)
-    clone = Clone(root)
-    trips = (root / "data/taxi/trips.csv").read_text().splitlines(keepends=True)
-    (root / "data/taxi/trips.csv").write_text("".join(trips[: NUM_ROWS + 1]))
-    clone.edit("params.yaml", r"(?s)pipelines:\n.*?\n\n", "pipelines:\n  taxi: {data: data/taxi, recipe: recipes/tabular}\n\n")
-    clone.edit("pipelines/taxi/params.yaml", r"epochs: 30", "epochs: 3")
-    clone.edit("pipelines/taxi/params.yaml", r"auc: \{min: 0.9\}", "auc: {min: 0.6}")  # so little data and time reach less
-    clone.edit("pipelines/taxi/params.yaml", r"tune: \{\}", "tune: {max_trials: 2, epochs: 2}")
-    for command in (
-        ["git", "init", "--quiet", "--initial-branch=main"],
-        ["git", "add", "--all"],
-        ["git", "-c", "user.name=Test", "-c", "user.email=test@example.com", "commit", "--quiet", "--message", "A clone."],
-    ):
-        subprocess.run(command, cwd=root, check=True)
-    return clone
+    return Clone(root)

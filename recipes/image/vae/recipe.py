@@ -118,6 +118,10 @@ class ImageVAE(Recipe):
 
         return {"decode": decode}
 
+    def explain(self, model: VAE) -> str:
+        """Not at all."""
+        return "image.vae answers with a whole picture, and no number of it is the one to explain."
+
     def describe(self, model: VAE, folder: Path, examples: tf.data.Dataset) -> None:
         """Writes reconstructions.png, samples.png, and, of two latent numbers, manifold.png and codes.png."""
         from recipes.image.vae.pictures import write_pictures

@@ -5,10 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from components.bridge.stage import _located, _replace
+from components.bridge.stage import _located, _replace, _show_progress
 from components.params.load import load_shared
 from tests.conftest import copy_repository
 
@@ -92,3 +93,15 @@ def test_a_finished_artifact_replaces_the_old_one_whole(tmp_path: Path) -> None:
     _replace(made, final)
     assert [path.name for path in tmp_path.iterdir()] == ["examples"]
     assert [path.name for path in final.iterdir()] == ["new"]
+
+
+@pytest.mark.parametrize(
+    ("num_steps", "shown"), [(3, [1, 2, 3]), (120, [1, *range(2, 121, 2)]), (301, [1, *range(6, 301, 6), 301])]
+)
+def test_of_many_epochs_some_are_shown(num_steps: int, shown: list[int], capsys: pytest.CaptureFixture[str]) -> None:
+    show = _show_progress(SimpleNamespace(name="mpg"), "train")  # type: ignore[arg-type]  the name is all that it reads
+    for step in range(1, num_steps + 1):
+        show({"val_mae": 2.0, "learning_rate": 0.1}, step, num_steps)
+    assert capsys.readouterr().out.splitlines() == [
+        f"mpg · train     epoch {step}/{num_steps}  val_mae 2.0000" for step in shown
+    ]

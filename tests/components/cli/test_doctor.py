@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import http.server
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -172,9 +174,62 @@ def test_dvc(tmp_path: Path) -> None:
     assert doctor.check_dvc(tmp_path) == Check(
         "DVC", "no .dvc/config", "Run it from the repository's root, or bring it back: git checkout -- .dvc"
     )
-    (tmp_path / ".dvc").mkdir()
-    (tmp_path / ".dvc" / "config").touch()
-    assert doctor.check_dvc(tmp_path) == Check("DVC", "set up")
+    root = tmp_path / "clone"
+    (root / ".dvc").mkdir(parents=True)
+    config = root / ".dvc" / "config"
+
+    def check(text: str) -> Check:
+        config.write_text(text)
+        return doctor.check_dvc(root)
+
+    assert check("") == Check("DVC", "set up, without a remote")
+    near = "[core]\n    remote = local\n['remote \"local\"']\n    url = ../../pushed\n"
+    assert check(near) == Check("DVC", f"remote local: {tmp_path}/pushed, nothing pushed yet")
+    (tmp_path / "pushed").mkdir()
+    assert check(near) == Check("DVC", f"remote local: {tmp_path}/pushed")
+    (root / ".dvc" / "config.local").write_text("['remote \"local\"']\n    url = s3://team/dvc\n    secret_access_key = x\n")
+    assert check(near) == Check("DVC", "remote local: s3://team/dvc")
+    other = near.replace("remote = local", "remote = team")
+    assert check(other) == Check("DVC", "no remote is called 'team'", "dvc remote add team URL, or see docs/remotes.md")
+    assert check(f"{near}    secret_access_key = x\n    access_key_id = y\n") == Check(
+        "DVC",
+        "credentials in .dvc/config, which git keeps for all to read: access_key_id, secret_access_key",
+        "Take them out and renew them; then: dvc remote modify --local NAME KEY VALUE, or see docs/remotes.md",
+    )
+    assert check("[core]\n    remotes = x\n").fix == "Mend .dvc/config, or bring it back: git checkout -- .dvc/config"
+
+
+def test_the_clones_own_remote_is_a_folder_beside_it() -> None:
+    root = Path(__file__).parents[3]
+    assert (
+        doctor.check_dvc(root).found.removesuffix(", nothing pushed yet") == f"remote local: {root.parent}/tensorline-remote"
+    )
+
+
+def test_server() -> None:
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response({"/health": 200, "/closed/health": 401, "/broken/health": 502}[self.path])
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_port
+        uri = f"http://127.0.0.1:{port}"
+        assert doctor.check_server(uri) == Check("MLflow store", f"{uri} answers")
+        assert doctor.check_server(f"{uri}/closed/") == Check("MLflow store", f"{uri}/closed/ answers")
+        broken = Check("MLflow store", f"{uri}/broken answers with status 502", "Ask who runs the server.")
+        assert doctor.check_server(f"{uri}/broken") == broken
+        server.shutdown()
+    assert doctor.check_server(f"http://ann:hunter2@127.0.0.1:{port}") == Check(
+        "MLflow store",
+        f"http://***@127.0.0.1:{port} does not answer: [Errno 111] Connection refused",
+        "Start the server, or mend MLFLOW_TRACKING_URI; to work without it: unset MLFLOW_TRACKING_URI",
+    )
+    assert doctor.check_server("postgresql://ann:hunter2@db/mlflow") == Check("MLflow store", "postgresql://***@db/mlflow")
 
 
 def test_store(tmp_path: Path) -> None:

@@ -287,6 +287,8 @@ def run_component() -> Callable[..., dict[str, Path]]:
         from tfx.dsl.components.base import base_beam_executor, base_executor
         from tfx.types import channel_utils, standard_artifacts
 
+        from components.evaluate.report_component import ModelReport
+
         kinds = {
             "examples": standard_artifacts.Examples,
             "model": standard_artifacts.Model,
@@ -294,7 +296,14 @@ def run_component() -> Callable[..., dict[str, Path]]:
             "schema": standard_artifacts.Schema,
             "evaluation": standard_artifacts.ModelEvaluation,
             "blessing": standard_artifacts.ModelBlessing,
+            "anomalies": standard_artifacts.ExampleAnomalies,
         }
+        if component_class is ModelReport:
+            (folder / "anomalies").mkdir(parents=True, exist_ok=True)
+            (folder / "anomalies" / "anomalies.json").write_text("[]\n", encoding="utf-8")
+            inputs = {"anomalies": folder / "anomalies", **inputs}
+            if not arguments.pop("asks_canary", False):  # the models of this module have no serve_raw
+                arguments["params"] = arguments["params"].model_copy(update={"canary": None})
         artifacts = {}
         for key, path in inputs.items():
             artifact = kinds[key]()

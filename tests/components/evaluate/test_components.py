@@ -32,7 +32,8 @@ PARAMS = {
     "regression": {"slices": [["origin"]], "thresholds": {"mae": {"max": 4.0}, "r2": {"min": 0.5}}},
 }
 KEYS = {"binary": "auc", "multiclass": "accuracy", "regression": "mae"}
-COMMON = {"metrics.json", "verdict.json", "intervals.csv", "slices.csv", "slices.png", "predictions.parquet", "report.html"}
+COMMON = {"metrics.json", "verdict.json", "intervals.csv", "slices.csv", "slices.png", "predictions.parquet", "report.html",
+          "gate.html"}  # fmt: skip
 FILES = {
     "binary": {"roc.csv", "pr.csv", "calibration.csv", "confusion.csv", "classes.csv",
                "roc.png", "precision_recall.png", "calibration.png", "confusion.png", "scores.png"},
@@ -235,7 +236,7 @@ def test_raw_label_may_be_named_label(multiclass, evaluate, write_examples, writ
     found = evaluate(tmp_path, case, EvaluateParams())
     assert found.metrics["accuracy"] == pytest.approx((multiclass.labels() == multiclass.logits().argmax(axis=1)).mean())
     assert found.verdict["blessed"] is None
-    assert found.verdict["reason"] == "there are no thresholds; no incumbent"
+    assert found.verdict["reason"].startswith("there are no thresholds; no incumbent; accuracy 0.")
 
 
 def test_champion_of_other_classes(evaluated, run_component, tmp_path):
@@ -445,9 +446,11 @@ def test_page_shows_classes_and_examples(shown):
 
 
 def test_examples_go_to_the_run_of_the_model_too(shown):
-    found = outcome(SimpleNamespace(name="x"), {"report": shown.report, "model": shown.case.model})
+    found = outcome(
+        SimpleNamespace(name="x"), {key: getattr(shown, key) for key in ("report", "canary")} | {"model": shown.case.model}
+    )
     assert found.files == {shown.report: "report"}
-    names = {"report.html", *(name for name in EXAMPLE_FILES[shown.name] if "examples" in name)}
+    names = {"report.html", "gate.html", *(name for name in EXAMPLE_FILES[shown.name] if "examples" in name)}
     assert found.model_files == {shown.report / name: "report" for name in names}
 
 

@@ -162,7 +162,7 @@ def test_it_is_measured_by_group(ranked: Callable[..., Any], evaluate: Callable[
     ]
     assert {path.name for path in found.report.iterdir()} == {
         "metrics.json", "verdict.json", "slices.csv", "slices.png", "intervals.csv", "groups.csv", "scores.png",
-        "predictions.parquet", "report.html",
+        "predictions.parquet", "report.html", "gate.html",
     }  # fmt: skip
     page = (found.report / "report.html").read_text()
     assert re.search(r"ranking model of <b>relevance</b>,\s+6 test groups", page)

@@ -85,7 +85,7 @@ def test_it_is_measured_by_slice_and_against_the_champion(
     np.testing.assert_allclose(written["error"], ours["error"], rtol=1e-4, atol=1e-4)
     assert {path.name for path in found.report.iterdir()} == {
         "metrics.json", "verdict.json", "intervals.csv", "slices.csv", "slices.png", "scores.png", "predictions.parquet",
-        "report.html",
+        "report.html", "gate.html",
     }  # fmt: skip
     for folder in (found.evaluation, found.blessing):
         assert {path.name: path.read_text() for path in folder.iterdir()} == {

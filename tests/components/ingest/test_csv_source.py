@@ -36,7 +36,7 @@ def rows(made):
         (b"a;b\n1,5;x\n", {"delimiter": ";"}, ["a", "b"], [(b"1,5", b"x")]),
         (b"a\tb\n1\tx\n", {"delimiter": "\t"}, ["a", "b"], [(b"1", b"x")]),
         (
-            gzip.compress(b"a,b\n1,x\n") + gzip.compress(b"2,y\n"),
+            gzip.compress(b"a,b\n1,x\n", mtime=0) + gzip.compress(b"2,y\n", mtime=0),
             {"name": "x.csv.gz"},
             ["a", "b"],
             [(b"1", b"x"), (b"2", b"y")],
@@ -144,7 +144,7 @@ def test_undecodable_bytes_are_shown(tmp_path, monkeypatch):
             "x.csv.gz: cannot be read: Not a gzipped file (b'a,'). Expected a CSV file. Mend or remove the file.",
         ),
         (
-            gzip.compress(b"a,b\n1,2\n" * 1000)[:-12],
+            gzip.compress(b"a,b\n1,2\n" * 1000, mtime=0)[:-12],
             "x.csv.gz",
             "x.csv.gz: cannot be read: Compressed file ended before the end-of-stream marker was reached. "
             "Expected a CSV file. Mend or remove the file.",

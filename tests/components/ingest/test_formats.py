@@ -107,7 +107,7 @@ def test_jsonl_needs_no_schema_to_be_read_as_its_csv(folder):
         for row in rows
     ]
     lines = ["{" + ", ".join(record) + "}" for record in records]
-    Path("x.jsonl.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+    Path("x.jsonl.gz").write_bytes(gzip.compress("\n".join(lines).encode(), mtime=0))
     expected = run(folder, {**PENGUINS, "path": str(ROOT / "data/penguins/penguins.csv")}, out="csv")
     found = run(folder, {**PENGUINS, "format": "jsonl", "path": "*.gz"})
     assert found["columns"] == expected["columns"]

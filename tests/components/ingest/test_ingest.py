@@ -302,7 +302,7 @@ def test_an_empty_split(folder):
     ("name", "content", "changes"),
     [
         ("x.csv", b'\xef\xbb\xbfname,x\r\n"a\nb",1\r\n"c ""q""",2.5\r\n\r\n\xc3\xa9,\r\n', {}),
-        ("x.csv.gz", gzip.compress(b'name,x\n"a\nb",1\n"c ""q""",2.5\n\xc3\xa9,NA\n'), {}),
+        ("x.csv.gz", gzip.compress(b'name,x\n"a\nb",1\n"c ""q""",2.5\n\xc3\xa9,NA\n', mtime=0), {}),
         ("x.csv", 'x;name\n1;"a\nb"\n2.5;"c ""q"""\n;é\n'.encode("cp1252"), {"encoding": "cp1252", "delimiter": ";"}),
         ("x.csv", 'x\tname\n1\t"a\nb"\n 2.5\t"c ""q"""\n\té\n'.encode("utf-16"), {"encoding": "utf-16", "delimiter": "\t"}),
     ],

@@ -54,7 +54,7 @@ def rows(made):
     ],
 )
 def test_reads(content, kinds, values):
-    for name, written in (("x.jsonl", content), ("x.jsonl.gz", gzip.compress(content))):
+    for name, written in (("x.jsonl", content), ("x.jsonl.gz", gzip.compress(content, mtime=0))):
         made = source(written, name)
         assert made.kinds == kinds
         assert rows(made) == values
@@ -125,7 +125,7 @@ def test_blocks_do_not_matter(monkeypatch, quick):
             "x.jsonl.gz: cannot be read: Not a gzipped file (b'{\"'). Expected a file of JSON Lines. Mend or remove the file.",
         ),
         (
-            gzip.compress(b'{"a": 1}\n' * 1000)[:-12],
+            gzip.compress(b'{"a": 1}\n' * 1000, mtime=0)[:-12],
             "x.jsonl.gz",
             "x.jsonl.gz: cannot be read: Compressed file ended before the end-of-stream marker was reached. "
             "Expected a file of JSON Lines. Mend or remove the file.",

@@ -15,7 +15,7 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "raw data").mkdir()
     for name, text in {"b.csv": "x,y\n1,2\n", "a.csv": "y,x\n1,2\n", "notes.txt": "-"}.items():
         (tmp_path / "raw data" / name).write_text(text)
-    (tmp_path / "raw data" / "c.csv.gz").write_bytes(gzip.compress(b"x,y\n1,2\n"))
+    (tmp_path / "raw data" / "c.csv.gz").write_bytes(gzip.compress(b"x,y\n1,2\n", mtime=0))
     (tmp_path / "other.csv").write_text("x,z\n1,2\n")
     return tmp_path
 

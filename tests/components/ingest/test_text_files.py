@@ -94,7 +94,7 @@ def test_the_texts_can_be_the_key(folder):
 def test_bad_texts_of_a_table(folder):
     write(
         "a.tsv.gz",
-        gzip.compress("\n".join(["Text\ty", *(f"{text}\tx" for text in many("a")), " \ty", "long text\ty"]).encode()),
+        gzip.compress("\n".join(["Text\ty", *(f"{text}\tx" for text in many("a")), " \ty", "long text\ty"]).encode(), mtime=0),
     )
     params = {"delimiter": "\t", "rename": {"Text": "t"}, "label": "y", "texts": {"t": {"max_chars": 6}}}
     report = run(path="a.tsv.gz", **params, **QUARANTINE)
@@ -125,7 +125,7 @@ def test_the_encoding_of_a_csv_is_found(folder):
 
 def test_labelled_lines(folder):
     write("poets/butler.txt", "\r\n".join(many("Sing, é")) + "\r\n\r\n")
-    write("poets/cowper.txt.gz", gzip.compress(("\ufeff" + "\n\n".join(many("Achilles"))).encode()))
+    write("poets/cowper.txt.gz", gzip.compress(("\ufeff" + "\n\n".join(many("Achilles"))).encode(), mtime=0))
     report = run(format="lines", path="poets/*", label="label")
     assert report["by_file"]["poets/butler.txt"]["num_records_in"] == 60
     found = examples()
@@ -304,7 +304,7 @@ def test_bad_sequences(folder):
 
 def test_pairs(folder):
     write("en.txt", "\n".join(many("a verse")) + "\n")
-    write("es.txt.gz", gzip.compress("\r\n".join(many("un verso, mañana")).encode()))
+    write("es.txt.gz", gzip.compress("\r\n".join(many("un verso, mañana")).encode(), mtime=0))
     report = run(format="pairs", pairs={"english": "en.txt", "spanish": "es.txt.gz"}, label=None)
     assert list(report["by_file"]) == ["en.txt + es.txt.gz"]
     found = {record["english"]: record["spanish"] for record in examples()}

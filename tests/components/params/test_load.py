@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from components.errors import ParamsError
 from components.params.load import load_pipeline, load_shared
+from components.params.models import DataParams
 from recipes import RECIPES
 
 SHARED = "pipelines:\n  taxi: {data: data/taxi, recipe: recipes/tabular}\nseed: 7\n"
@@ -104,6 +106,39 @@ BAD_PARAMS = [
         "{slices: [[payment_type]]}",
         "{costs: {false_positive: 1.0, false_negativ: 2.0}}",
         "evaluate.costs.false_negativ: unknown key. Did you mean 'false_negative'? Known: false_negative, false_positive.",
+    ),
+    (
+        "evaluate: {slices: [[payment_type]]}",
+        "evaluate: {slices: [[payment_type]], slice_thresholds: [{columns: [company], thresholds: {auc: {min: 0.5}}}]}",
+        "evaluate: slice_thresholds.0.columns: ['company'] is none of evaluate.slices, [['payment_type']]; add it",
+    ),
+    (
+        "evaluate: {slices: [[payment_type]]}",
+        "evaluate: {slices: [[payment_type]], slice_thresholds: [{columns: [payment_type], values: [a, b], thresholds: "
+        "{auc: {min: 0.5}}}]}",
+        "evaluate.slice_thresholds.0.values: expected a value for each of ['payment_type'], got ['a', 'b']",
+    ),
+    (
+        "evaluate: {slices: [[payment_type]]}",
+        "evaluate: {slice_thresholds: [{columns: [payment_type], treshold: {}, thresholds: {auc: {min: 0.5}}}]}",
+        "evaluate.slice_thresholds.0.treshold: unknown key. Did you mean 'thresholds'? Known: columns, min_examples, "
+        "thresholds, values.",
+    ),
+    (
+        "evaluate: {slices: [[payment_type]]}",
+        "evaluate: {on_tie: promote_if_better}",
+        "evaluate.on_tie: expected 'refuse', 'promote' or 'promote_if_cheaper', got 'promote_if_better'. Did you mean "
+        "'promote_if_cheaper'?",
+    ),
+    (
+        "evaluate: {slices: [[payment_type]]}",
+        "evaluate: {canary: null, max_latency_ms: 5}",
+        "evaluate: max_latency_ms: latency is measured in the canary's process; remove canary: null",
+    ),
+    (
+        "evaluate: {slices: [[payment_type]]}",
+        "evaluate: {canary: null, on_tie: promote_if_cheaper}",
+        "evaluate: on_tie: promote_if_cheaper: latency is measured in the canary's process; remove canary: null",
     ),
     (
         "epochs: 10",
@@ -284,3 +319,64 @@ def test_mistakes_in_a_search_space(repository: Path, space: str, problem: str) 
     problems = [line.removeprefix(f"{FILE}: tune.space.dropout") for line in found.splitlines()]
     assert problem in problems
     assert all(line.startswith(f"{FILE}: tune.space.dropout") for line in found.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (
+            "path: data/taxi/*.csv\n  last_spans: 4",
+            "data: last_spans: data.path has no {span}, so there are none; put it there, or remove the key",
+        ),
+        (
+            "path: data/taxi/{span}.csv\n  last_spans: 0",
+            "data.last_spans: expected an integer >= 1, got 0",
+        ),
+        (
+            "path: data/taxi/{span}/trips-{span}.csv",
+            "data: path: expected {span} once, got 'data/taxi/{span}/trips-{span}.csv'; put a wildcard in place of the others",
+        ),
+        (
+            "path: data/taxi/{span}*.csv",
+            "data: path: {span} stands beside a wildcard in 'data/taxi/{span}*.csv', so nothing tells where the span ends; "
+            "put what stands between them in the files' names there, or remove the wildcard",
+        ),
+        (
+            "path: data/taxi/{span}.csv\n  images: {photo: {root: 'data/taxi/{span}'}}",
+            "data: images.photo.root: only data.path may hold {span}; name the files of all spans by a wildcard",
+        ),
+    ],
+)
+def test_spans_that_can_not_be(repository: Path, data: str, problem: str) -> None:
+    assert message(repository, "path: data/taxi/*.csv", data) == f"{FILE}: {problem}"
+
+
+@pytest.mark.parametrize(
+    ("section", "problem"),
+    [
+        (
+            {
+                "split": {
+                    "by": "files",
+                    "train": "data/taxi/{span}/a.csv",
+                    "eval": "data/taxi/b.csv",
+                    "test": "data/taxi/c.csv",
+                }
+            },
+            "split.train: only data.path may hold {span}; name the files of all spans by a wildcard",
+        ),
+        (
+            {
+                "path": "data/taxi/{span}.csv",
+                "split": {"by": "calendar"},
+                "windows": {"time": ["t"], "step": "1h", "inputs": ["x"], "targets": ["x"], "input_width": 3},
+            },
+            "windows: a window may begin in one span and end in the next, so spans can't be read one by one; put a wildcard "
+            "in place of {span} in data.path",
+        ),
+    ],
+)
+def test_spans_that_some_sections_can_not_have(section: dict[str, object], problem: str) -> None:
+    with pytest.raises(ValidationError) as raised:
+        DataParams.model_validate({"label": "y", **section})
+    assert str(raised.value.errors()[0]["ctx"]["error"]) == problem

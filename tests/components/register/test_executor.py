@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -12,7 +13,8 @@ from tfx.types import channel_utils, standard_artifacts
 from components.errors import TensorlineError, UserError
 from components.evaluate.report_artifact import Report
 from components.register.component import Register
-from components.register.executor import raw_examples
+from components.register.executor import log_gate_page, raw_examples
+from components.register.outcome import outcome
 from components.tracking.store import Store
 
 ROWS: list[dict[str, Any]] = [
@@ -20,7 +22,8 @@ ROWS: list[dict[str, Any]] = [
     {"company": [], "hour": [4], "tipped": [0]},
     {"company": ["Blåbil".encode()], "miles": [0.5], "tipped": [0]},
 ]
-VERDICT = {"promote": True, "reason": "every threshold is met, no incumbent", "champion": None}
+CHECKS = [{"name": "thresholds", "passed": True}, {"name": "size", "passed": True}]
+VERDICT = {"promote": True, "reason": "every threshold is met, no incumbent", "champion": None, "checks": CHECKS}
 METRICS = {"num_examples": 3, "auc": 0.91, "auc_low": None, "thresholds_met": True}
 
 
@@ -47,6 +50,7 @@ def folders(tmp_path: Path, model_dir: Path) -> dict[str, Path]:
     report.mkdir()
     write(report / "verdict.json", VERDICT)
     write(report / "metrics.json", METRICS)
+    (report / "gate.html").write_text("<h1>gate</h1>", encoding="utf-8")
     return {"model": model_dir, "examples": examples, "report": report, "registration": tmp_path / "registration"}
 
 
@@ -86,13 +90,40 @@ def test_register(folders: dict[str, Path], store: Store) -> None:
     run = store.client.get_run(content["run_id"])
     assert store.client.get_experiment(run.info.experiment_id).name == "taxi"
     assert run.data.metrics == {"num_examples": 3.0, "auc": 0.91}
+    page = Path(store.client.download_artifacts(content["run_id"], "report/gate.html"))
+    assert page.read_text(encoding="utf-8") == "<h1>gate</h1>"
     version = store.client.get_model_version("tips", "1")
     assert version.tags["tensorline.metrics"] == '{"auc": 0.91, "num_examples": 3}'
+    assert "tensorline.failed_checks" not in version.tags
     packed = Path(store.client.get_model_version_download_uri("tips", "1"))
     assert packed.name == "artifacts"
 
     again = register(folders, store)
     assert (again["version"], again["verdict"], again["moved"]) == ("1", "unchanged", False)
+
+
+@pytest.mark.slow
+def test_a_refusal_names_the_checks_that_failed(folders: dict[str, Path], store: Store) -> None:
+    failed = [{"name": name, "passed": name == "size"} for name in ("thresholds", "size", "latency")]
+    write(folders["report"] / "verdict.json", {**VERDICT, "promote": False, "reason": "auc is low; slow", "checks": failed})
+    assert register(folders, store)["verdict"] == "refused"
+    tags = store.client.get_model_version("tips", "1").tags
+    assert (tags["tensorline.reason"], tags["tensorline.failed_checks"]) == ("auc is low; slow", "thresholds, latency")
+    assert outcome(SimpleNamespace(name="taxi"), folders).lines == [  # type: ignore[arg-type]
+        "tips version 1: refused. auc is low; slow",
+        "failed checks: thresholds, latency",
+        "no champion yet",
+    ]
+    # It passes the next time, though the model is the same.
+    write(folders["report"] / "verdict.json", VERDICT)
+    assert register(folders, store)["verdict"] == "no incumbent"
+    assert "tensorline.failed_checks" not in store.client.get_model_version("tips", "1").tags
+
+
+def test_a_report_without_the_gates_page(tmp_path: Path, store: Store) -> None:
+    with pytest.raises(TensorlineError) as error:
+        log_gate_page(store, "0" * 32, tmp_path)
+    assert str(error.value) == f"{tmp_path / 'gate.html'}: no such file. Expected a file of the evaluate stage: rerun it."
 
 
 def test_register_refuses_a_verdict_that_is_out_of_date(folders: dict[str, Path], store: Store) -> None:

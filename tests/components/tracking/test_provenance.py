@@ -49,6 +49,8 @@ def test_clean_then_dirty(repository: Path) -> None:
         (repository / folder).mkdir()
         (repository / folder / "made.json").write_text("{}", encoding="utf-8")
     (repository / "dvc.lock").write_text("schema: '2.1'\n", encoding="utf-8")
+    (repository / "pipelines" / "taxi").mkdir(parents=True)
+    (repository / "pipelines" / "taxi" / "heartbeat.json").write_text("{}", encoding="utf-8")
     assert git_state(repository) == GitState(commit, "trunk", dirty=False, diff="", untracked=())
 
     (repository / "größe.py").write_text("size = 2\npassword = 'hunter2'\n", encoding="utf-8")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from components.tracking.process import HOST, PID, STARTED, process_tags
+from components.tracking.process import HOST, MACHINE, PID, STARTED, process_tags
 from components.tracking.provenance import GitState
 from components.tracking.reconcile import reconcile
 from components.tracking.runs import start_stage_run
@@ -70,8 +70,9 @@ def test_what_is_left_alone(store: Store) -> None:
 
     gone = make({**mine, PID: "4194305"})  # above the greatest process id that Linux gives
     reused = make({**mine, STARTED: "1.00"})
+    twin = make({**mine, MACHINE: "0123456789abcdef", PID: "4194305"})  # another machine of the same name
     alive, elsewhere, by_hand = make(mine), make({**mine, HOST: "elsewhere", PID: "4194305"}), make({})
     assert sorted(reconcile(store)) == sorted([gone, reused])
-    statuses = {run_id: store.client.get_run(run_id).info.status for run_id in (gone, reused, alive, elsewhere, by_hand)}
-    assert statuses == {gone: "KILLED", reused: "KILLED", alive: "RUNNING", elsewhere: "RUNNING", by_hand: "RUNNING"}
+    statuses = {run_id: store.client.get_run(run_id).info.status for run_id in (gone, reused, alive, elsewhere, by_hand, twin)}
+    assert statuses == {gone: "KILLED", reused: "KILLED"} | dict.fromkeys((alive, elsewhere, by_hand, twin), "RUNNING")
     assert reconcile(store) == []

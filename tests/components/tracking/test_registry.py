@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import re
@@ -12,9 +13,18 @@ import pandas as pd
 import pytest
 
 from components.errors import UserError
-from components.tracking.moves import Move, history, move_champion, rollback
+from components.tracking.moves import Move, history, move_champion, promote, rollback
+from components.tracking.profiles import StoredProfile, champion_profile
 from components.tracking.provenance import GitState
-from components.tracking.registry import Candidate, Champion, Registration, champion, register_candidate
+from components.tracking.registry import (
+    Candidate,
+    Champion,
+    Judged,
+    Registration,
+    champion,
+    judged_versions,
+    register_candidate,
+)
 from components.tracking.runs import start_stage_run
 from components.tracking.store import Store, local_path
 
@@ -54,6 +64,33 @@ def moves(store: Store) -> list[tuple[str, str | None, str | None]]:
     return [(move.kind, move.from_version, move.to_version) for move in history(store, "taxi")]
 
 
+def test_a_profile_is_kept_with_the_version(store: Store, candidate: Candidate, tmp_path: Path) -> None:
+    """Also where the same model was registered before there were profiles, and where files are not on this machine."""
+    assert champion_profile(store, "taxi", tmp_path) == StoredProfile(None, None)
+    register_candidate(store, candidate)
+    assert champion_profile(store, "taxi", tmp_path) == StoredProfile("1", None)
+    profile = tmp_path / "17"  # as TFX calls folders
+    profile.mkdir()
+    (profile / "profile.json").write_text("{}", encoding="utf-8")
+    again = register_candidate(store, dataclasses.replace(candidate, profile_dir=profile))
+    assert (again.version, again.verdict) == ("1", "unchanged")
+    location = local_path(store.client.get_logged_model(again.model_id).artifact_location)
+    assert champion_profile(store, "taxi", tmp_path) == StoredProfile("1", location / "artifacts" / "profile")
+    (profile / "profile.json").write_text("later data", encoding="utf-8")
+    register_candidate(store, dataclasses.replace(candidate, profile_dir=profile))
+    assert (location / "artifacts" / "profile" / "profile.json").read_text(encoding="utf-8") == "{}"
+
+    register_candidate(store, dataclasses.replace(better(candidate, "d2"), profile_dir=profile))
+    with pytest.MonkeyPatch.context() as patch:
+        elsewhere = local_path(store.client.get_model_version_download_uri("taxi", "2"))
+        patch.setattr(store.client, "get_model_version_download_uri", lambda *_: str(elsewhere))  # no file: URI
+        stored = champion_profile(store, "taxi", tmp_path / "download")
+        assert stored == StoredProfile("2", tmp_path / "download" / "profile")
+        assert (tmp_path / "download" / "profile" / "profile.json").read_text(encoding="utf-8") == "later data"
+        patch.setattr(store.client, "get_model_version_download_uri", lambda *_: str(elsewhere / "artifacts" / "model"))
+        assert champion_profile(store, "taxi", tmp_path) == StoredProfile("2", None)
+
+
 def test_the_first_candidate_becomes_champion(store: Store, candidate: Candidate, tmp_path: Path) -> None:
     registration = register_candidate(store, candidate)
     run_id, model_id = candidate.train_run_id, registration.model_id
@@ -71,7 +108,9 @@ def test_the_first_candidate_becomes_champion(store: Store, candidate: Candidate
     version = store.client.get_model_version("taxi", "1")
     assert (version.run_id, version.source, version.aliases) == (run_id, f"models:/{model_id}", ["champion"])
     assert version.description == "no incumbent: every threshold is met, no incumbent"
+    files = local_path(store.client.get_logged_model(model_id).artifact_location) / "files.json"
     assert version.tags == {
+        "tensorline.files": hashlib.sha256(files.read_bytes()).hexdigest(),
         "tensorline.verdict": "no incumbent",
         "tensorline.reason": "every threshold is met, no incumbent",
         "tensorline.metrics": '{"auc": 0.91}',
@@ -227,6 +266,43 @@ def test_rollback_to_a_version_that_cannot_be(store: Store, candidate: Candidate
         message = f"model 'taxi': version {to} {problem}. Expected another of: 1, 2."
         with pytest.raises(UserError, match=f"^{re.escape(message)}$"):
             rollback(store, "taxi", "worse", to=to)
+
+
+def test_a_person_promotes_what_the_gate_refused(store: Store, candidate: Candidate) -> None:
+    register_candidate(store, candidate)
+    refused = dataclasses.replace(worse(candidate, "d2"), failed_checks=("thresholds", "latency"))
+    register_candidate(store, refused)
+    move = promote(store, "taxi", "2", "the threshold is out of date; password=hunter2")
+    assert move == Move(move.at, move.by, "override", "1", "2", "the threshold is out of date; password=***")
+    version = store.client.get_model_version("taxi", "2")
+    assert version.aliases == ["champion"]
+    assert version.tags["tensorline.verdict"] == "refused"
+    overridden = f"{move.at} by {move.by}: the threshold is out of date; password=***"
+    assert [dataclasses.replace(each, at="") for each in judged_versions(store, "taxi")] == [
+        Judged("1", "", "no incumbent", "every threshold is met, no incumbent", [], None),
+        Judged("2", "", "refused", "auc 0.5 is less than 0.75; password=***", ["thresholds", "latency"], overridden),
+    ]
+    # The stage that reruns finds it champion already, a rollback takes it back, and a person may insist.
+    assert register_candidate(store, refused).verdict == "unchanged"
+    assert rollback(store, "taxi", "it was not").to_version == "1"
+    assert promote(store, "taxi", "2", "it was").to_version == "2"
+    assert "tensorline.rolled_back" not in store.client.get_model_version("taxi", "2").tags
+    assert moves(store)[1:] == [("override", "1", "2"), ("rollback", "2", "1"), ("override", "1", "2")]
+
+
+def test_what_nobody_can_promote(store: Store, candidate: Candidate) -> None:
+    message = f"no model is registered as 'taxi' in {store.database} (registered: none). Expected one; dvc repro registers it."
+    with pytest.raises(UserError, match=f"^{re.escape(message)}$"):
+        promote(store, "taxi", "1", "it is good")
+    register_candidate(store, worse(candidate, "d1", None))
+    assert promote(store, "taxi", "1", "better than none").from_version is None
+    for version, problem in (("1", "is the champion already"), ("9", "does not exist")):
+        message = f"model 'taxi': version {version} {problem}. Expected another of: 1."
+        with pytest.raises(UserError, match=f"^{re.escape(message)}$"):
+            promote(store, "taxi", version, "it is good")
+    message = "--why: expected why this version is to be the champion, got nothing. It is recorded in the history."
+    with pytest.raises(UserError, match=f"^{re.escape(message)}$"):
+        promote(store, "taxi", "1", " ")
 
 
 def test_a_move_by_hand_is_found(store: Store, candidate: Candidate) -> None:

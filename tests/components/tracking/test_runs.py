@@ -210,5 +210,6 @@ def test_the_process_is_this_one() -> None:
     assert process_tags() == {
         "tensorline.process.pid": str(os.getpid()),
         "tensorline.process.host": socket.gethostname(),
+        "tensorline.process.machine": process_tags()["tensorline.process.machine"],
         "tensorline.process.started": process_tags()["tensorline.process.started"],
     }

@@ -52,6 +52,8 @@ def problem(folder: Path, recipe: str, examples: list[bytes]) -> str | None:
         for key, value in expected.items():
             if (difference := differs(answer[key].numpy(), value)) is not None:
                 return f"{name}: {key}: {difference}"
+    if (difference := explained(folder / "model", model, recipe, examples, expected)) is not None:
+        return f"explanation: {difference}"
     recipe_class(recipe)  # registers the classes of its own
     loaded = keras.saving.load_model(folder / "model" / "keras" / "model.keras", safe_mode=True)
     made = loaded({name: tf.constant(value) for name, value in features.items()}, training=False)
@@ -59,6 +61,48 @@ def problem(folder: Path, recipe: str, examples: list[bytes]) -> str | None:
         if (difference := differs(value.numpy(), arrays[f"model:{index}"])) is not None:
             return f".keras: {difference}"
     return None
+
+
+def explained(folder: Path, model: Any, recipe: str, examples: list[bytes], expected: dict[str, Any]) -> str | None:
+    """What is wrong with how answers are explained: each must be that of the model, and come about as is told."""
+    import numpy as np
+    import pyarrow as pa
+
+    from components.errors import UserError
+    from components.evaluate.model_info import read_model_info
+    from components.explain.explainer import Explainer
+    from components.explain.quadrature import far
+
+    info = read_model_info(folder)
+    try:
+        explainer = Explainer(folder, model, info)
+    except UserError as error:
+        return None if recipe == "image.vae" else str(error)
+    found = explainer.explain(pa.array(examples, pa.binary()))
+    value, baseline, gap = (np.asarray(found[f"explained_{name}"], np.float64) for name in ("value", "baseline", "gap"))
+    if info.class_names:
+        probability = expected["probabilities"].astype(np.float64)
+        probability = probability[:, 1] if len(info.class_names) == 2 else probability.max(axis=1)
+        answer = np.log(probability / (1.0 - probability))
+    else:
+        answer = expected["prediction"].reshape(len(examples), -1).mean(axis=1)
+    if not np.allclose(value, answer, rtol=1e-3, atol=1e-3):
+        return f"of {value[:3]}, expected {answer[:3]}"
+    columns = [name for name in explainer.schema.names if name.startswith("attribution_")]
+    if sorted(columns) != sorted(f"attribution_{name}" for name in info.inputs):
+        return f"has {columns}, expected the columns {sorted(info.inputs)}"
+    if explainer.how.form == "image":
+        return None if all(each.as_py().startswith(b"\x89PNG") for each in found[columns[0]]) else "no pictures"
+    sums, totals = np.zeros(len(examples)), np.zeros(len(examples))
+    for name in columns:
+        lists = found[name].to_pylist()
+        if explainer.how.form == "text":
+            lists = [[word["attribution"] for word in each] for each in lists]
+        sums += [np.sum(each) for each in lists]
+        totals += [np.abs(each).sum() for each in lists]
+    if not np.allclose(sums + baseline + gap, value, rtol=1e-3, atol=1e-3):
+        return f"adds up to {(sums + baseline + gap)[:3]}, expected {value[:3]}"
+    return "is not near enough" if far(gap, value - baseline, totals).any() else None
 
 
 def differs(found: Any, expected: Any) -> str | None:
