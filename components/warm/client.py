@@ -122,6 +122,7 @@ def start(place: Place) -> None:
     lock = place.lock()
     if lock is None:
         raise ColdError("the warm server is still importing the libraries, or is leaving")
+    prepare()
     try:
         os.set_inheritable(lock, True)
         log = os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
