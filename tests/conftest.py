@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # pipelines/ is importable from the root, as it is for a stage
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ["TENSORLINE_WARM"] = "0"  # a server for each of the tests' repositories would take all memory
 
 
 SHARE_CLONES = ("test_repro.py", "test_readme.py")

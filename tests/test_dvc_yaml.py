@@ -30,6 +30,7 @@ SHAPE_NO_ARTIFACT = (
     "components/bridge/",
     "components/params/",
     "components/tracking/",
+    "components/warm/",
 )
 SHAPES_ARTIFACTS = ("components/bridge/recipe.py",)
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from components.errors import TensorlineError
 
@@ -62,6 +63,11 @@ def save_properties(artifact: Artifact, folder: Path) -> None:
         }
         for kind in ("properties", "custom_properties")
     }
+    write_properties(values, folder)
+
+
+def write_properties(values: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
+    """Writes `properties` and `custom_properties` of the artifact in `folder`, if it has any."""
     if any(values.values()):
         (folder / PROPERTIES_FILE).write_text(json.dumps(values, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 

@@ -7,6 +7,7 @@ where the inputs are the outputs of the stages before. Each stage imports only w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.bridge.job import Job
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from tfx.dsl.components.base.base_component import BaseComponent
     from tfx.types import BaseChannel
 
+    Properties = Mapping[str, Mapping[str, Any]]
     Channels = Mapping[str, BaseChannel]
     Builder = Callable[[Job, Channels], list[BaseComponent]]
 
@@ -158,6 +160,24 @@ STAGES: dict[str, Builder] = {
     "register": _register,
 }
 """Stage → function from the job and the channels of the artifacts made before (by output key) to its components, in order."""
+
+
+def _ingest_plainly(job: Job, folder: Path, temporary: Path) -> dict[str, Properties]:
+    from components.ingest.plain import EXAMPLES_PROPERTIES, exec_properties, keeps_state, run
+
+    for key in ("examples", "ingest_report"):
+        (folder / key).mkdir()
+    properties = exec_properties(job.params.data, job.reviewed_schema)
+    state = temporary / "Ingest" if keeps_state(properties) else None  # as TFX names it
+    run(properties, folder / "examples", folder / "ingest_report", state)
+    return {"examples": EXAMPLES_PROPERTIES, "ingest_report": {}}
+
+
+WITHOUT_TFX: dict[str, Callable[[Job, Path, Path], dict[str, Properties]]] = {"ingest": _ingest_plainly}
+"""Stage → function that does what the executor of its one component does, which needs no TensorFlow, whereas TFX does.
+
+It takes the job, the folder to write artifacts to (each under its key), and a temporary one; it returns the
+properties of each artifact, as `artifact_folder.write_properties` takes them."""
 
 INPUTS: dict[str, tuple[str, ...]] = {
     "ingest": (),

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from components import progress
 from components.bridge import accounting
-from components.bridge.artifact_folder import load_artifact, save_properties, uri_of
+from components.bridge.artifact_folder import load_artifact, save_properties, uri_of, write_properties
 from components.bridge.beam import context_args
-from components.bridge.graph import INPUTS, STAGES
+from components.bridge.graph import INPUTS, STAGES, WITHOUT_TFX
 from components.bridge.job import Job
 from components.bridge.outcome import Outcome
 from components.bridge.recipe import is_recipe_error
@@ -46,8 +46,14 @@ KEEPING = ("ingest",)
 _KEY = re.compile(r"^(?=(?:recipe|data|validate|transform|model|tune|train|evaluate|register)[.:] ?\S)", re.MULTILINE)
 
 
-def main(stage: str, argv: Sequence[str] | None = None) -> int:
-    """Runs `stage` of the pipeline that `argv` names; returns the exit code: 0 done, 1 failure, 2 the user's mistake."""
+def main(stage: str, argv: Sequence[str] | None = None, how: str = "cold") -> int:
+    """Runs `stage` of the pipeline that `argv` names; returns the exit code: 0 done, 1 failure, 2 the user's mistake.
+
+    Args:
+        stage: A key of `STAGES`.
+        argv: The command line, without the program; None for that of this process.
+        how: How this process was started, for the log: warm, or cold and why.
+    """
     parser = argparse.ArgumentParser(prog=f"python -m components.{stage}", description=f"The stage {stage} of one pipeline.")
     parser.add_argument("pipeline", help="a name under `pipelines` in params.yaml")
     name = parser.parse_args(argv).pipeline
@@ -56,6 +62,7 @@ def main(stage: str, argv: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     follower = index_of_follower() if stage == "train" else None
     log = _start_log(root, name, stage if follower is None else f"{stage}-worker-{follower}")
+    logging.getLogger(__name__).info("started %s", how)
     terminal = _divert_stderr(log)
     _say(name, stage, f"started; the libraries' log: {_shown(log, root)}")
     try:
@@ -174,6 +181,8 @@ def execute(
 
     Returns: The folders that were made, by output key.
     """
+    if stage in WITHOUT_TFX:
+        return _execute_plainly(job, stage, scratch, state or scratch / ".tmp")
     from tfx.types import channel_utils
 
     channels = {key: channel_utils.as_channel([load_artifact(key, folder)]) for key, folder in folders.items()}
@@ -198,6 +207,14 @@ def execute(
     for artifact in made.values():
         save_properties(artifact, Path(artifact.uri))
     return {key: scratch / key for _, key in made}
+
+
+def _execute_plainly(job: Job, stage: str, scratch: Path, temporary: Path) -> dict[str, Path]:
+    """As `execute`, without TFX, whose import takes longer than such a stage."""
+    made = WITHOUT_TFX[stage](job, Path(uri_of(scratch)), Path(uri_of(temporary)))
+    for key, properties in made.items():
+        write_properties(properties, scratch / key)
+    return {key: scratch / key for key in made}
 
 
 def _resolve(channel: Any, made: Mapping[tuple[str, str], Artifact]) -> list[Artifact]:

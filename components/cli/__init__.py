@@ -35,7 +35,10 @@ COMMANDS = {
     "train": "Runs the stage train of a pipeline, also as one of several workers.",
     "trials": "Prints every trial of a pipeline's last search, the best first.",
     "verify": "Holds everything against what was recorded; --fix mends what can be mended.",
+    "warm": "Tells of the server that starts stages at once, or stops it.",
 }
+WARM = ("predict", "tfx", "train")
+"""Those that need TensorFlow: the warm server runs them, if they are called as a program."""
 
 
 class _LazyGroup(click.Group):
@@ -79,6 +82,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             os.chdir(find_root())
             sys.path.insert(0, str(Path.cwd()))  # this clone's code, not that of the clone the environment was made in
+            if argv is None and sys.argv[1] in WARM:
+                from components.warm.client import begin
+
+                exit_code, _ = begin(f"tensorline {sys.argv[1]}")
+                if exit_code is not None:
+                    return exit_code
         result = group.main(args=argv, prog_name="tensorline", standalone_mode=False)
     except click.exceptions.Exit as error:
         return error.exit_code

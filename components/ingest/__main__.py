@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from components.bridge.stage import main
+from components.warm.stage import run
 
 if __name__ == "__main__":
-    sys.exit(main("ingest"))
+    sys.exit(run("ingest"))

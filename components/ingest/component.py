@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from google.protobuf import text_format
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components.ingest.executor import Executor
+from components.ingest.plain import exec_properties
 from components.params.models import DataParams
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ class Ingest(base_component.BaseComponent):
     def __init__(self, data: DataParams, schema: schema_pb2.Schema | None = None) -> None:
         super().__init__(
             IngestSpec(
-                data=data.model_dump_json(),
-                schema="" if schema is None else text_format.MessageToString(schema),
+                **exec_properties(data, schema),
                 examples=types.Channel(type=standard_artifacts.Examples),
                 ingest_report=types.Channel(type=IngestReport),
             )

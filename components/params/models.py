@@ -744,9 +744,16 @@ class BeamParams(Params):
         return [f"--runner={self.runner}", *(f"--{key}={value}" for key, value in self.options.items())]
 
 
+class WarmParams(Params):
+    """Of the server that starts stages at once (docs/speed.md)."""
+
+    idle_s: Annotated[float, Field(gt=0)] = Field(default=900.0, description="Without a stage for so long, it leaves.")
+
+
 class SharedParams(Params):
     """params.yaml: which pipelines `dvc repro` builds, and what they share."""
 
     pipelines: dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")], PipelineEntry]
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     beam: BeamParams = BeamParams()
+    warm: WarmParams = WarmParams()

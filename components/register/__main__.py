@@ -2,7 +2,7 @@
 
 import sys
 
-from components.bridge.stage import main
+from components.warm.stage import run
 
 if __name__ == "__main__":
-    sys.exit(main("register"))
+    sys.exit(run("register"))

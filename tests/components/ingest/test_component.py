@@ -1,10 +1,16 @@
 """Ingest as TFX runs it: a component object, its executor without ML Metadata, and TFX's own reader of the result."""
 
+import json
+import os
+import subprocess
+import sys
+
 import pytest
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.params.models import DataParams
+from tests.conftest import ROOT, copy_repository, working_in
 
 PARAMS = DataParams.model_validate(
     {
@@ -109,3 +115,37 @@ def test_statistics_gen_reads_them(outputs, tmp_path):
         "species": 0,
         "year": 0,
     }
+
+
+@pytest.mark.slow
+def test_the_stage_does_the_same_without_importing_tensorflow(tmp_path):
+    code = """
+import json, runpy, sys
+sys.argv = ["components/ingest/__main__.py", "penguins"]
+try:
+    runpy.run_module("components.ingest", run_name="__main__", alter_sys=True)
+except SystemExit as leaving:
+    heavy = {"tensorflow", "tfx", "apache_beam", "keras", "keras_tuner", "tensorflow_transform", "tensorflow_model_analysis"}
+    print(json.dumps([leaving.code, sorted(heavy & set(sys.modules))]))
+"""
+    root = copy_repository(tmp_path / "repository")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, env=environment, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout.splitlines()[-1]) == [0, []]
+    by_stage = root / "artifacts" / "penguins"
+
+    # The same, as TFX's executor does it.
+    from components.bridge import stage
+    from components.bridge.artifact_folder import load_artifact
+    from components.bridge.job import Job
+
+    with working_in(root), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage, "WITHOUT_TFX", {})
+        (root / "by_tfx").mkdir()
+        stage.execute(Job.load("penguins", root), "ingest", {}, root / "by_tfx", {})
+        assert load_artifact("examples", by_stage / "examples").split_names == '["train", "eval", "test"]'
+    for key in ("examples", "ingest_report"):
+        folders = (by_stage / key, root / "by_tfx" / key)
+        ours, theirs = ({p.relative_to(f): p.read_bytes() for p in f.rglob("*") if p.is_file()} for f in folders)
+        assert ours == theirs
+        assert ours

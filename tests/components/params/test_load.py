@@ -253,7 +253,10 @@ def test_missing_file(repository: Path) -> None:
         ),
         ("pipelines: [\n", "params.yaml:2:1: not valid YAML: expected the node content, but found '<stream end>'."),
         ("- a\n", "params.yaml: expected sections (key: value), got ['a']."),
-        ("pipelines: {}\nsede: 1\n", "params.yaml: sede: unknown key. Did you mean 'seed'? Known: beam, pipelines, seed."),
+        (
+            "pipelines: {}\nsede: 1\n",
+            "params.yaml: sede: unknown key. Did you mean 'seed'? Known: beam, pipelines, seed, warm.",
+        ),
     ],
 )
 def test_bad_yaml_is_located(repository: Path, text: str, expected: str) -> None:
