@@ -72,7 +72,12 @@ def test_killed_in_mid_search(repository: Path, tmp_path: Path) -> None:
 
     command = [sys.executable, "-m", "components.tune", "penguins"]
     with subprocess.Popen(
-        command, cwd=repository, env={"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command,
+        cwd=repository,
+        env={"PYTHONPATH": str(ROOT), "TENSORLINE_WARM": "0"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:

@@ -49,7 +49,8 @@ class Repository:
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """Starts the stage's process."""
         environment = {**self.environment, **options.pop("env", {})}
-        options = {"cwd": self.root, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        options = {"cwd": self.root, "preexec_fn": heed_interrupts, **pipes, **options}
         return subprocess.Popen([sys.executable, "-m", "components.probe", *arguments], env=environment, **options)
 
     def run(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -93,6 +94,12 @@ class Repository:
         while is_alive(pid):
             assert time.monotonic() < end, self.log()
             time.sleep(0.05)
+
+
+def heed_interrupts() -> None:
+    """In a process to be: tests that a shell started in the background ignore Ctrl-C, and would hand that on."""
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def is_alive(pid: int) -> bool:

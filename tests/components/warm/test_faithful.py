@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.components.warm.conftest import Repository, is_alive, wait_until
+from tests.components.warm.conftest import Repository, heed_interrupts, is_alive, wait_until
 
 COLD = {"TENSORLINE_WARM": "0"}
 SEES = """
@@ -137,6 +137,7 @@ def test_ctrl_c_and_ctrl_z_at_a_terminal(repository: Repository) -> None:
     repository.stage(WAITS + "\n")
     pid, terminal = pty.fork()
     if pid == 0:
+        heed_interrupts()
         os.chdir(repository.root)
         os.execve(sys.executable, [sys.executable, "-m", "components.probe"], repository.environment)  # noqa: S606
     read = os.read(terminal, 1000)
