@@ -27,6 +27,7 @@ os.environ["TENSORLINE_WARM"] = "0"  # a server for each of the tests' repositor
 SHARE_CLONES = ("test_repro.py", "test_readme.py")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of parallel processes each takes whole files; files that share clones, which take minutes to build, go to the same."""
     for item in items:
