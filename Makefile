@@ -12,7 +12,7 @@ run: setup  ## builds what changed (dvc repro), then shows a summary
 	@scripts/run.sh
 
 test: setup  ## runs all tests
-	@scripts/in_env.sh pytest --durations=25 --numprocesses=auto --maxprocesses=4 --dist=loadgroup
+	@scripts/in_env.sh pytest --durations=25 --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 test-fast: setup  ## runs the tests that take seconds
 	@scripts/in_env.sh pytest --durations=5 -m "not slow"

@@ -24,15 +24,20 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["TENSORLINE_WARM"] = "0"  # a server for each of the tests' repositories would take all memory
 
 
-SHARE_CLONES = ("test_repro.py", "test_readme.py")
+SHARE_CLONES = ("tests/e2e/test_repro.py", "tests/e2e/test_readme.py")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Of parallel processes each takes whole files; files that share clones, which take minutes to build, go to the same."""
-    for item in items:
-        group = "clones" if item.path.name in SHARE_CLONES else item.path.relative_to(ROOT).as_posix()
-        item.add_marker(pytest.mark.xdist_group(group))
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "clones" if file in SHARE_CLONES else file
+
+    return ByFile(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @contextmanager
