@@ -89,8 +89,8 @@ def test_what_the_schema_does_not_expect_is_counted(read: Callable[[Any], Reques
         ({"instances": GOOD | {}}, f"instances: expected a list of at least one row, got {json.dumps(GOOD)[:60]}…"),
         (
             {"signature_name": "serve", "instances": [GOOD]},
-            'signature_name: the model has no signature "serve". Expected one of: explain_examples, serve_raw, serving_default, '
-            "transform_labels",
+            'signature_name: the model has no signature "serve". Expected one of: explain_examples, serve_raw, '
+            "serving_default, transform_labels",
         ),
         ({"instances": [GOOD, 5]}, "instances[1]: expected an object of columns, as instances[0] is, got 5"),
         ({"instances": [5]}, f"instances[0]: expected an object of columns, got 5. The columns are {NAMES}"),
