@@ -103,6 +103,7 @@ class Server:
                 self._close(reason)
 
     def _reason_to_leave(self) -> str | None:
+        out_of_date = self._out_of_date()  # first, for it is so as well where the repository goes meanwhile
         try:
             root = os.stat(self._place.root)
             at_socket = os.stat(self._place.socket)
@@ -112,7 +113,7 @@ class Server:
             return "the repository is another one"
         if not self._stages and time.monotonic() - self._last_used > self._read_idle_s():
             return f"idle for {self._read_idle_s():g} s (warm.idle_s)"
-        return self._out_of_date() or self._short_of_memory()
+        return out_of_date or self._short_of_memory()
 
     def _out_of_date(self) -> str | None:
         try:

@@ -29,6 +29,7 @@ Auc 0.9000 against the champion's 0.9100 is an improvement of -0.0100.
 | champion | no | version 3, of 2026-11-01 04:30 UTC |
 | data | **yes** | new span 2 |
 | drift | no | nothing is known of drift |
+| skew | no | no requests are logged |
 | performance | no | no freshly labelled records |
 | schedule | no | retrain.every_days is not set |
 

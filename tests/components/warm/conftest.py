@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -120,9 +121,8 @@ def wait_until(true: Any, what: str) -> None:
 @pytest.fixture
 def repository(tmp_path: Path) -> Iterator[Repository]:
     root = tmp_path / "Übungs ordner"
-    runtime = tmp_path / "run"
+    runtime = Path(tempfile.mkdtemp(prefix="warm-"))  # a short path: that of a socket has at most 107 bytes
     (root / "components" / "probe").mkdir(parents=True)
-    runtime.mkdir()
     for name in ("__init__.py", "environment.py", "errors.py"):
         shutil.copy(ROOT / "components" / name, root / "components" / name)
     shutil.copytree(ROOT / "components" / "warm", root / "components" / "warm", ignore=shutil.ignore_patterns("__pycache__"))
@@ -140,3 +140,4 @@ def repository(tmp_path: Path) -> Iterator[Repository]:
         status = made.ask("status")
         if status is not None:
             os.kill(status["pid"], signal.SIGKILL)
+    shutil.rmtree(runtime)
