@@ -73,7 +73,7 @@ def test_status_and_metadata(server: Any) -> None:
     metadata = server.client.get(f"{MODEL}/metadata").json()
     assert metadata["model_spec"] == {"name": "penguins", "signature_name": "", "version": "1"}
     definitions = metadata["metadata"]["signature_def"]["signature_def"]
-    assert sorted(definitions) == ["serve_raw", "serving_default", "transform_labels"]
+    assert sorted(definitions) == ["explain_examples", "serve_raw", "serving_default", "transform_labels"]
     assert definitions["serving_default"]["method_name"] == "tensorflow/serving/predict"
     assert definitions["serving_default"]["inputs"]["examples"] == {
         "name": "serving_default_examples:0",
