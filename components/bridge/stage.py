@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 RESUMABLE = ("tune", "train")
 """Stages that go on where they were killed, in the same MLflow run."""
-_MAX_STEPS_SHOWN = 50  # of hundreds of trees some lines tell as much; the run has the whole curve
+_MAX_STEPS_SHOWN = 100  # of hundreds of trees some lines tell as much; the run has the whole curve
 
 KEEPING = ("ingest",)
 """Stages that keep what the next run may take, where DVC deletes nothing."""

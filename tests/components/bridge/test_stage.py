@@ -95,9 +95,7 @@ def test_a_finished_artifact_replaces_the_old_one_whole(tmp_path: Path) -> None:
     assert [path.name for path in final.iterdir()] == ["new"]
 
 
-@pytest.mark.parametrize(
-    ("num_steps", "shown"), [(3, [1, 2, 3]), (120, [1, *range(2, 121, 2)]), (301, [1, *range(6, 301, 6), 301])]
-)
+@pytest.mark.parametrize(("num_steps", "shown"), [(3, [1, 2, 3]), (100, [*range(1, 101)]), (301, [1, *range(3, 301, 3), 301])])
 def test_of_many_epochs_some_are_shown(num_steps: int, shown: list[int], capsys: pytest.CaptureFixture[str]) -> None:
     show = _show_progress(SimpleNamespace(name="mpg"), "train")  # type: ignore[arg-type]  the name is all that it reads
     for step in range(1, num_steps + 1):
