@@ -15,9 +15,9 @@ from components.train.oversampling import oversampled
 IN_MEMORY_LIMIT_BYTES = 512 * 2**20
 """Splits smaller than this on disk are parsed once and kept in memory."""
 _PARSED_AT_ONCE = 8192
-_CHUNK_BYTES = 32 * 2**20
-_CHUNK_BATCHES = 32
-"""So many rows are dealt out at once, and then cut into batches: what a step of the input pipeline costs is shared by many."""
+_DRAWN_FROM = 1024
+_PLACES = tuple(_DRAWN_FROM**place for place in range(4))
+"""A seed for each epoch is made of four numbers below 1024."""
 
 
 def expand(patterns: Sequence[str]) -> list[str]:
@@ -71,10 +71,7 @@ def make_dataset(
 
     if columns and (class_weights is None or shuffle_seed is None or label is None):
         num_examples = next(iter(columns.values())).shape[0]
-        size = _chunk_size(columns, batch_size)
-        batches = _row_numbers(num_examples, size, shuffle_seed).map(batch_of, num_parallel_calls=tf.data.AUTOTUNE)
-        if size != batch_size:
-            batches = batches.rebatch(batch_size)
+        dealt = _row_numbers(num_examples, batch_size, shuffle_seed)
     else:
         if columns:
             dataset = tf.data.Dataset.range(next(iter(columns.values())).shape[0])
@@ -85,8 +82,8 @@ def make_dataset(
             )
         elif shuffle_seed is not None:
             dataset = dataset.shuffle(100_000, seed=shuffle_seed, reshuffle_each_iteration=True)
-        batches = dataset.batch(batch_size).map(batch_of, num_parallel_calls=tf.data.AUTOTUNE)
-    batches = batches.prefetch(tf.data.AUTOTUNE)
+        dealt = dataset.batch(batch_size)
+    batches = dealt.map(batch_of, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
     return batches.apply(tf.data.experimental.assert_cardinality(math.ceil(num_examples / batch_size)))
 
 
@@ -100,19 +97,14 @@ def _row_numbers(num_rows: int, size: int, shuffle_seed: int | None) -> tf.data.
         return starts.map(lambda start: tf.range(start, tf.minimum(start + size, num_rows)))
 
     def one_epoch(drawn: tf.Tensor) -> tf.data.Dataset:
-        rows = tf.random.experimental.stateless_shuffle(tf.range(num_rows, dtype=tf.int64), seed=[drawn, shuffle_seed])
+        seed = [tf.reduce_sum(drawn * tf.constant(_PLACES, tf.int64)), shuffle_seed]
+        rows = tf.random.experimental.stateless_shuffle(tf.range(num_rows, dtype=tf.int64), seed=seed)
         return starts.map(lambda start: rows[start : start + size])
 
-    epochs = tf.data.Dataset.random(seed=shuffle_seed, rerandomize_each_iteration=True).take(1)
-    return epochs.flat_map(one_epoch)
-
-
-def _chunk_size(columns: Mapping[str, tf.Tensor | tf.RaggedTensor], batch_size: int) -> int:
-    """How many rows to deal out at once, for batches of `batch_size`."""
-    if any(isinstance(values, tf.RaggedTensor) for values in columns.values()):
-        return batch_size  # each batch is padded to its own longest
-    row_bytes = sum(values.dtype.size * math.prod(values.shape[1:]) for values in columns.values())
-    return batch_size * max(1, min(_CHUNK_BATCHES, _CHUNK_BYTES // max(1, row_bytes * batch_size)))
+    # The few numbers that tell an epoch from the others are shuffled as ever: how often a dataset was begun is then counted
+    # in the same way under every strategy, which `Dataset.random` does not.
+    epochs = tf.data.Dataset.range(_DRAWN_FROM).shuffle(_DRAWN_FROM, seed=shuffle_seed, reshuffle_each_iteration=True)
+    return epochs.take(len(_PLACES)).batch(len(_PLACES)).flat_map(one_epoch)
 
 
 def _parsed(examples: tf.data.Dataset, spec: Mapping[str, Any]) -> dict[str, tf.Tensor | tf.RaggedTensor]:

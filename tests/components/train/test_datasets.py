@@ -115,16 +115,3 @@ def test_what_does_not_fit_in_memory_is_shuffled_by_the_seed(files: list[str], m
     assert sorted(first) == sorted(second) == [float(number) for number in range(100)]
     assert first != second
     assert read(files, seed=7, epochs=2) == [first, second]
-
-
-@pytest.mark.parametrize("seed", [None, 7])
-def test_how_many_rows_are_dealt_out_at_once_changes_no_batch(
-    files: list[str], seed: int | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from components.train import datasets
-
-    found = []
-    for chunk in (1, 2, 32):
-        monkeypatch.setattr(datasets, "_CHUNK_BATCHES", chunk)
-        found.append(read(files, seed, epochs=2))
-    assert found[0] == found[1] == found[2]
