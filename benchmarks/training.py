@@ -26,13 +26,13 @@ PIPELINES = {"taxi": (67, 4), "fashion": (1, 6)}
 """Pipeline → how many times its rows are trained on, and epochs."""
 
 
-def run() -> Iterator[dict[str, Any]]:
+def run(repeats: int = REPEATS) -> Iterator[dict[str, Any]]:
     """Yields, for each pipeline, the cost of everything around the loop, and the share of the loop spent waiting for data."""
     with tempfile.TemporaryDirectory() as temporary:
         for name, (copies, epochs) in PIPELINES.items():
             root = _prepared(Path(temporary) / name, name, copies, epochs)
             bare, bare_cpu, ours, ours_cpu = [], [], [], []
-            for _ in range(REPEATS):
+            for _ in range(repeats):
                 for measure, wall, cpu in ((_bare, bare, bare_cpu), (_stage, ours, ours_cpu)):
                     times = measure(root, name)
                     wall.append(times[-1][0] - times[0][0])
@@ -44,7 +44,7 @@ def run() -> Iterator[dict[str, Any]]:
                 "ratio": statistics.median(ours) / statistics.median(bare),
                 # Of a machine that does other work too, the time of its processors tells more.
                 "cpu_ratio": statistics.median(ours_cpu) / statistics.median(bare_cpu),
-                "repeats": REPEATS,
+                "repeats": repeats,
             }
             # In a process of its own: the clock can't be read in a graph where TensorFlow is deterministic.
             with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
