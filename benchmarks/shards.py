@@ -1,7 +1,7 @@
 """Shards as they are, plain, against gzip: what writing and reading them costs, and how large they are; tables, texts, images.
 
-Written are the bytes of an ingest; tf.data reads them on all cores, as in training. Each side reads from memory, where the system
-keeps files: on slow disks gzip looks better than here.
+Written are the bytes of an ingest; tf.data reads them on all cores, as in training. Each side reads from memory, where the
+system keeps files: on slow disks gzip looks better than here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LEVEL = 1
 
 
 def run(copies: int = 20, repeats: int = 3) -> Iterator[dict[str, Any]]:
-    """Yields for each kind of data the costs of writing and of reading, with the sizes in `ours_bytes` and `baseline_bytes`."""
+    """Yields for each kind of data the costs of writing and reading, with the sizes in `ours_bytes` and `baseline_bytes`."""
     from components.ingest.ingest import ingest
 
     with tempfile.TemporaryDirectory() as temporary:

@@ -25,7 +25,7 @@ COUNTERPARTS = {
     "evaluate": ("latest_blessed_model_resolver", "Evaluator"),
     "register": ("Pusher",),
 }
-"""Stage → the components that do as much; `tune` is ours alone. A stage's time holds its start and DVC's work on what it wrote."""
+"""Stage → the components that do as much; `tune` is ours alone. Its time holds its start and DVC's work on its outputs."""
 _OUR_PHASE = re.compile(r"Running stage '(\w+)@")
 _STOCK_PHASE = re.compile(r"^component (\w+)$")
 _MANY_ROWS = 100_000
