@@ -52,7 +52,7 @@ print(json.dumps({
 
 
 def run(copies: tuple[int, ...] = (1, 10)) -> Iterator[dict[str, Any]]:
-    """Yields the results for small images, with rate and peak memory, so many times fashion's, in class folders, and photographs."""
+    """Yields the results for small images, so many times fashion's, in folders too, and photographs."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for number in copies:

@@ -1,4 +1,4 @@
-"""A repository with the pipeline `stock_taxi`: taxi's rows many times over, and the recipe that does as stock TFX's example."""
+"""A repository with the pipeline `stock_taxi`: taxi's rows many times over, and a recipe that does as stock TFX's example."""
 
 from __future__ import annotations
 
