@@ -65,4 +65,5 @@ def write_rows(path: Path, num_rows: int) -> None:
 
 def environment(root: Path) -> dict[str, str]:
     """Of commands that work in the repository."""
-    return Clone(root).environment()
+    # The example builds its network of tf.keras, which importing TFT makes Keras 2, unless it is told otherwise.
+    return {**Clone(root).environment(), "TF_USE_LEGACY_KERAS": "0"}
