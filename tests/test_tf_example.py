@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.framed_examples import framed_examples
+from components.ingest.framed_examples import framed_examples
 from components.tf_example import encode
 from components.tfrecord import count_records
 from components.tfrecord_writer import ShardWriter, content_of, deal, frame

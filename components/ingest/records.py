@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.framed_examples import framed_examples
 from components.ingest.columns import Columns
+from components.ingest.framed_examples import framed_examples
 from components.ingest.image_codec import CONVERSIONS
 from components.ingest.kinds import ARROW_TYPES, Kind
 from components.ingest.rejects import Check, Fault
