@@ -21,6 +21,7 @@ from pathlib import Path
 import psutil
 
 LOOK_EVERY_S = 0.2
+_MOST_LOOKS = 10
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,8 @@ class _Watcher:
     _begun: list[tuple[str, float]] = field(default_factory=list)
     _peaks: list[int] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _looks: dict[int, int] = field(default_factory=dict)
+    _known: set[int] = field(default_factory=set)
 
     def watch(self, pid: int) -> None:
         """Looks until `stop` is set."""
@@ -137,8 +140,21 @@ class _Watcher:
                 self._peaks[-1] = max(self._peaks[-1], now)
 
     def _servers(self) -> list[psutil.Process]:
+        """Looks at each process a few times only: one that was just born may still wear its parent's command line."""
         wanted = ["-m", "components.warm.server", str(self.root)]
-        return [each for each in psutil.process_iter(["cmdline"]) if (each.info["cmdline"] or [])[1:4] == wanted]
+        pids = psutil.pids()
+        self._looks = {pid: self._looks.get(pid, 0) for pid in pids}
+        found = []
+        for pid in pids:
+            if pid not in self._known and self._looks[pid] > _MOST_LOOKS:
+                continue
+            self._looks[pid] += 1
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                process = psutil.Process(pid)
+                if process.cmdline()[1:4] == wanted:
+                    self._known.add(pid)
+                    found.append(process)
+        return found
 
 
 def _bytes(process: psutil.Process, measure: str) -> int:
