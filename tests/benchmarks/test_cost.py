@@ -53,7 +53,9 @@ def test_the_warm_server_of_the_repository_counts(tmp_path: Path) -> None:
     (tmp_path / "components" / "warm").mkdir(parents=True)
     for package in ("components", "components/warm"):
         (tmp_path / package / "__init__.py").touch()
-    code = f"{_TAKE.format(size=100 * MIB, seconds=1.5)}; end = time.process_time() + 0.2\nwhile time.process_time() < end: pass"
+    code = (
+        f"{_TAKE.format(size=100 * MIB, seconds=1.5)}; end = time.process_time() + 0.2\nwhile time.process_time() < end: pass"
+    )
     (tmp_path / "components" / "warm" / "server.py").write_text(code)
     start = (
         "import subprocess, sys, time; subprocess.Popen([sys.executable, '-m', 'components.warm.server', sys.argv[1], '0'], "
