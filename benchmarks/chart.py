@@ -1,7 +1,7 @@
 """Draws docs/images/speed.svg, the picture in README, from benchmarks/results.json: `python -m benchmarks.chart`.
 
-Left: seconds of ours and of stock TFX, for the most rows at which both were measured. Right: how the time a row of each stage grows
-with the rows.
+Left: seconds of ours and of stock TFX, for the most rows at which both were measured. Right: the time a row of each stage, over
+the number of rows.
 """
 
 from __future__ import annotations
@@ -75,14 +75,18 @@ def _draw_pairs(axis: Axes, results: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _draw_growth(axis: Axes, results: Sequence[Mapping[str, Any]]) -> None:
+    from matplotlib.ticker import NullFormatter
+
     from components.plot_style import COLOURS
 
     stages = list(dict.fromkeys(each["stage"] for each in results))
     for stage, colour in zip(stages, COLOURS, strict=False):
         points = sorted((each["num_rows"], 1e6 * each["ours_s"]) for each in results if each["stage"] == stage)
         axis.plot(*zip(*points, strict=True), marker="o", markersize=4, color=colour, label=stage)
-    axis.set_xscale("log")
-    axis.set_yscale("log")
+    for scaled in (axis.xaxis, axis.yaxis):
+        scaled.axes.set(**{f"{scaled.axis_name}scale": "log"})
+        scaled.set_major_formatter("{x:,.0f}")  # not as powers, whose font is another
+        scaled.set_minor_formatter(NullFormatter())
     axis.set_xlabel("rows")
     axis.set_ylabel("microseconds a row")
     axis.set_title("Time a row, each stage in a process of its own")

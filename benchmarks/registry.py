@@ -62,6 +62,8 @@ BENCHMARKS = {
         "sentences and documents against reading them",
         quick={"copies": 3, "num_documents": 100, "num_long": 2},
     ),
-    "training": Benchmark("training", "the stage train against bare Keras", quick={"repeats": 1}),
+    "training": Benchmark(
+        "training", "the stage train against bare Keras", quick={"repeats": 1, "pipelines": {"taxi": (5, 3)}}
+    ),
     "predict": Benchmark("predict", "new records against a loop of one's own", quick={"copies": 1, "repeats": 1}),
 }

@@ -15,9 +15,10 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
@@ -26,12 +27,14 @@ PIPELINES = {"taxi": (67, 4), "fashion": (1, 6)}
 """Pipeline → how many times its rows are trained on, and epochs."""
 
 
-def run(repeats: int = REPEATS) -> Iterator[dict[str, Any]]:
+def run(
+    repeats: int = REPEATS, pipelines: Mapping[str, tuple[int, int]] = MappingProxyType(PIPELINES)
+) -> Iterator[dict[str, Any]]:
     """Yields, for each pipeline, the cost of everything around the loop, and the share of the loop spent waiting for data."""
     from components.tfrecord import count_split
 
     with tempfile.TemporaryDirectory() as temporary:
-        for name, (copies, epochs) in PIPELINES.items():
+        for name, (copies, epochs) in pipelines.items():
             root = _prepared(Path(temporary) / name, name, copies, epochs)
             bare, bare_cpu, ours, ours_cpu = [], [], [], []
             for _ in range(repeats):
