@@ -1,7 +1,7 @@
 """Draws docs/images/speed.svg, the picture in README, from benchmarks/results.json: `python -m benchmarks.chart`.
 
-Left: seconds of ours and of stock TFX, for the most rows at which both were measured. Right: the time a row of each stage, over
-the number of rows.
+Left: seconds of ours and of stock TFX, for the most rows that were measured. Right: the time a row of each stage, over the
+number of rows.
 """
 
 from __future__ import annotations
@@ -28,10 +28,9 @@ def draw(benchmarks: Mapping[str, Any]) -> Figure:
 
     stock, growth = results_of(benchmarks, "stock"), results_of(benchmarks, "growth")
     if not stock or not growth:
-        missing = " and ".join(name for name, found in (("stock", stock), ("growth", growth)) if not found)
-        raise ValueError(
-            f"no results of {missing} in results.json. Run python -m benchmarks --only {missing.replace(' and', '')}."
-        )
+        missing = [name for name, found in (("stock", stock), ("growth", growth)) if not found]
+        command = f"python -m benchmarks --only {' '.join(missing)}"
+        raise ValueError(f"no results of {' and '.join(missing)} in results.json. Run {command}.")
     figure, (left, right) = new_figure(10.0, 4.2, ncols=2)
     _draw_pairs(left, stock)
     _draw_growth(right, growth)
