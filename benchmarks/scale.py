@@ -121,9 +121,9 @@ def _work_lines(rates: Rates) -> Iterator[str]:
         for size, num_bytes in SIZES_BYTES.items():
             hours = core_hours(rates, stage, num_bytes)
             totals[size] += hours
-            cells.append(f"{_hours(hours)} | {_hours(hours / CORES_A_MACHINE)}")
+            cells.append(f"{_three(hours)} | {_hours(hours / CORES_A_MACHINE)}")
         yield f"| {stage} | {' | '.join(cells)} |"
-    yield f"| all | {' | '.join(f'{_hours(hours)} | {_hours(hours / CORES_A_MACHINE)}' for hours in totals.values())} |"
+    yield f"| all | {' | '.join(f'{_three(hours)} | {_hours(hours / CORES_A_MACHINE)}' for hours in totals.values())} |"
     yield f"| price of the cores | {' | '.join(f'{_dollars(hours * PRICE_A_CORE_HOUR)} | ' for hours in totals.values())} |"
 
 
