@@ -45,16 +45,12 @@ class Rates:
     Attributes:
         core_s_a_million_rows: Stage → seconds of processors for a million rows more.
         peak_bytes: Stage → memory at the most rows that were measured.
-        rows: Between which numbers of rows the rates were taken.
-        commit: Of the repository.
-        machine: On which it was.
+        source: Where the rates come from, in words for the page.
     """
 
     core_s_a_million_rows: Mapping[str, float]
     peak_bytes: Mapping[str, int]
-    rows: Sequence[int]
-    commit: str
-    machine: Mapping[str, Any]
+    source: str
 
 
 def measured(benchmarks: Mapping[str, Any]) -> Rates:
@@ -82,7 +78,8 @@ def measured(benchmarks: Mapping[str, Any]) -> Rates:
         rates[stage] = 1e6 * max(more, 0.0) / (most - few) if stage != "train" else 1e6 / rows_per_s[0]
         peaks[stage] = found[stage, most]["ours_bytes"]
     entry = benchmarks["growth"]
-    return Rates(rates, peaks, (few, most), entry["commit"], entry["machine"])
+    cores = entry["machine"]["cores"]
+    return Rates(rates, peaks, f"Measured on {cores} cores, between {few:,} and {most:,} rows, commit {entry['commit']}.")
 
 
 def load(path: Path = RATES) -> Rates:
@@ -99,7 +96,8 @@ def save(rates: Rates, path: Path = RATES) -> None:
 
 def tables(rates: Rates) -> str:
     """All tables, in Markdown."""
-    return "\n\n".join("\n".join(lines) for lines in (_rate_lines(rates), _work_lines(rates), _size_lines(rates)))
+    parts = (_rate_lines(rates), _work_lines(rates), _size_lines(rates))
+    return "\n\n".join([rates.source, *("\n".join(lines) for lines in parts)])
 
 
 def _rate_lines(rates: Rates) -> Iterator[str]:

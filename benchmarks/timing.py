@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -11,22 +12,25 @@ from benchmarks.cost import Cost
 
 
 def compare(what: str, ours: Callable[[], None], baseline: Callable[[], None], repeats: int) -> dict[str, Any]:
-    """Medians of `repeats` alternating runs, in seconds, and their ratio ours / baseline."""
-    times: tuple[list[float], list[float]] = ([], [])
+    """Medians of `repeats` alternating runs, in seconds by the clock and of processors, and their ratios ours / baseline."""
+    costs: tuple[list[Cost], list[Cost]] = ([], [])
     for _ in range(repeats):
-        for work, taken in zip((ours, baseline), times, strict=True):
-            started = time.perf_counter()
+        for work, taken in zip((ours, baseline), costs, strict=True):
+            started, before = time.perf_counter(), sum(os.times()[:4])
             work()
-            taken.append(time.perf_counter() - started)
-    ours_s, baseline_s = map(statistics.median, times)
-    return {"what": what, "ours_s": ours_s, "baseline_s": baseline_s, "ratio": ours_s / baseline_s, "repeats": repeats}
+            taken.append(Cost(time.perf_counter() - started, sum(os.times()[:4]) - before, 0))
+    return pair(what, *costs, with_bytes=False)
 
 
-def pair(what: str, ours: Sequence[Cost], baseline: Sequence[Cost], *, with_cpu: bool = True) -> dict[str, Any]:
-    """As `compare`, of costs that were measured in turns: medians, with memory, and time of processors if it was measured."""
+def pair(
+    what: str, ours: Sequence[Cost], baseline: Sequence[Cost], *, with_cpu: bool = True, with_bytes: bool = True
+) -> dict[str, Any]:
+    """As `compare`, of costs that were measured in turns: medians, also of processors and memory where these were measured."""
     result: dict[str, Any] = {"what": what}
-    measures = {"s": "seconds", **({"cpu_s": "cpu_s"} if with_cpu else {}), "bytes": "peak_bytes"}
-    for unit, attribute in measures.items():
+    measures = (("s", "seconds", True), ("cpu_s", "cpu_s", with_cpu), ("bytes", "peak_bytes", with_bytes))
+    for unit, attribute, wanted in measures:
+        if not wanted:
+            continue
         medians = [statistics.median(getattr(cost, attribute) for cost in costs) for costs in (ours, baseline)]
         result |= {f"ours_{unit}": medians[0], f"baseline_{unit}": medians[1]}
         result["ratio" if unit == "s" else f"{unit}_ratio"] = medians[0] / medians[1] if medians[1] else None
