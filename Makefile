@@ -23,8 +23,8 @@ lint: setup  ## checks format, rules, types and layers
 ui: setup  ## opens the MLflow UI on 127.0.0.1 (PORT=… names the port, else 5000)
 	@scripts/ui.sh
 
-bench: setup  ## measures the stages; the numbers are in benchmarks/README.md
-	@scripts/in_env.sh python -m benchmarks
+bench: setup  ## measures the stages (OPTIONS="--only stock growth --quick"); the numbers are in benchmarks/README.md
+	@scripts/in_env.sh python -m benchmarks $(OPTIONS)
 
 lock:  ## writes requirements.lock anew from pyproject.toml
 	@scripts/lock.sh

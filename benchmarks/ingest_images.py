@@ -27,7 +27,7 @@ if path.endswith(".zip"):
             Image.open(io.BytesIO(archive.read(name))).load()
 else:
     from pathlib import Path
-    for name in sorted(Path(path).rglob("*.jpg"))[part::2]:
+    for name in sorted(file for file in Path(path).rglob("*") if file.is_file())[part::2]:
         with Image.open(name) as image:
             image.load()
 """
@@ -51,13 +51,13 @@ print(json.dumps({
 """
 
 
-def run() -> Iterator[dict[str, Any]]:
-    """Yields the results for small images, with rate and peak memory at one and ten times fashion's, and for photographs."""
+def run(copies: tuple[int, ...] = (1, 10)) -> Iterator[dict[str, Any]]:
+    """Yields the results for small images, so many times fashion's, in folders too, and photographs."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        for copies in (1, 10):
-            archive = _multiplied(folder / f"x{copies}.zip", copies)
-            num_images = 5_000 * copies
+        for number in copies:
+            archive = _multiplied(folder / f"x{number}.zip", number)
+            num_images = 5_000 * number
             found = _ingest(archive)
             started = time.perf_counter()
             _decode(archive)
@@ -73,8 +73,17 @@ def run() -> Iterator[dict[str, Any]]:
                 "peak_mib": found["peak_mib"],
                 "repeats": 1,
             }
-        photos = _photographs(folder / "photos")
         counter = iter(range(1000))
+        classes = folder / "classes"
+        with zipfile.ZipFile(FASHION) as source:
+            source.extractall(classes)
+        yield compare(
+            "ingest of 5,000 images in class folders / plain Pillow",
+            lambda: _ingest_here(classes, folder / f"out{next(counter)}"),
+            lambda: _decode(classes),
+            repeats=3,
+        )
+        photos = _photographs(folder / "photos")
         yield compare(
             f"ingest of {NUM_PHOTOS:,} photographs / plain Pillow",
             lambda: _ingest_here(photos, folder / f"out{next(counter)}"),

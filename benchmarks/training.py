@@ -15,9 +15,10 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
@@ -26,25 +27,32 @@ PIPELINES = {"taxi": (67, 4), "fashion": (1, 6)}
 """Pipeline → how many times its rows are trained on, and epochs."""
 
 
-def run() -> Iterator[dict[str, Any]]:
+def run(
+    repeats: int = REPEATS, pipelines: Mapping[str, tuple[int, int]] = MappingProxyType(PIPELINES)
+) -> Iterator[dict[str, Any]]:
     """Yields, for each pipeline, the cost of everything around the loop, and the share of the loop spent waiting for data."""
+    from components.tfrecord import count_split
+
     with tempfile.TemporaryDirectory() as temporary:
-        for name, (copies, epochs) in PIPELINES.items():
+        for name, (copies, epochs) in pipelines.items():
             root = _prepared(Path(temporary) / name, name, copies, epochs)
             bare, bare_cpu, ours, ours_cpu = [], [], [], []
-            for _ in range(REPEATS):
+            for _ in range(repeats):
                 for measure, wall, cpu in ((_bare, bare, bare_cpu), (_stage, ours, ours_cpu)):
                     times = measure(root, name)
                     wall.append(times[-1][0] - times[0][0])
                     cpu.append(times[-1][1] - times[0][1])
+            num_rows = (epochs - 1) * count_split(root / "artifacts" / name / "transformed_examples", "train")
             yield {
                 "what": f"train {name} ×{copies}, tracked and saved / bare Keras fit",
+                "rows_per_s": num_rows / statistics.median(ours),
+                "rows_per_cpu_s": num_rows / statistics.median(ours_cpu),
                 "ours_s": statistics.median(ours),
                 "baseline_s": statistics.median(bare),
                 "ratio": statistics.median(ours) / statistics.median(bare),
                 # Of a machine that does other work too, the time of its processors tells more.
                 "cpu_ratio": statistics.median(ours_cpu) / statistics.median(bare_cpu),
-                "repeats": REPEATS,
+                "repeats": repeats,
             }
             # In a process of its own: the clock can't be read in a graph where TensorFlow is deterministic.
             with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:

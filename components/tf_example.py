@@ -30,15 +30,27 @@ def encode(columns: Mapping[str, pa.Array], num_records: int) -> pa.Array:
 
     Returns: Binary, [records].
     """
-    pieces: list[pa.Array] = []
-    for name, values in sorted(columns.items(), key=lambda column: column[0].encode()):
-        pieces += _map_entry(name.encode(), values)
+    pieces = pieces_of(columns)
     if not pieces:
         return pa.repeat(pa.scalar(b""), num_records)
     # Not null_handling="skip": with it, Arrow leaves out the records in which every piece is missing (seen in 18.1).
     features = pc.binary_join_element_wise(*pieces, b"", null_handling="replace", null_replacement=b"")
     # Example {features = 1}. The tag and length of `features` stand before every record.
     return _with_length(features)
+
+
+def pieces_of(columns: Mapping[str, pa.Array]) -> list[pa.Array]:
+    """What `encode` lays end to end behind `example_prefix`: binary, [records] each, null where there is nothing."""
+    return [
+        piece
+        for name, values in sorted(columns.items(), key=lambda column: column[0].encode())
+        for piece in _map_entry(name.encode(), values)
+    ]
+
+
+def example_prefix(num_bytes: int) -> bytes:
+    """What stands before the features of an example, if they take so many bytes: Example {features = 1}."""
+    return _FIRST + _varint(num_bytes)
 
 
 def _map_entry(name: bytes, values: pa.Array) -> list[pa.Array]:
@@ -93,7 +105,7 @@ def _lists(values: pa.ListArray, kind: pa.DataType) -> pa.Array:
 
 def _with_length(texts: pa.Array) -> pa.Array:
     """Each text behind its tag and length."""
-    return pc.binary_join_element_wise(_by_length(texts, lambda length: _FIRST + _varint(length)), texts, b"")
+    return pc.binary_join_element_wise(_by_length(texts, example_prefix), texts, b"")
 
 
 def _varint(value: int) -> bytes:

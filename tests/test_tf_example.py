@@ -6,9 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from components.ingest.framed_examples import framed_examples
 from components.tf_example import encode
 from components.tfrecord import count_records
-from components.tfrecord_writer import ShardWriter, frame
+from components.tfrecord_writer import ShardWriter, content_of, deal, frame
 
 INTEGERS = [0, 1, -1, 127, 128, 16383, 16384, 2**31, -(2**31), 2**63 - 1, -(2**63), None]
 FLOATS = [0.0, -0.0, 1.5, math.inf, -math.inf, math.nan, 3.4e38, 1e-45, None, 2.0, 3.0, 4.0]
@@ -80,6 +81,27 @@ def test_shards_are_tfrecords(tmp_path):
         records[3::4],
     ]
     assert [count_records(file) for file in files] == [3, 3, 2, 2]
+
+
+def test_framed_at_once():
+    for columns, num_records in ((COLUMNS, 12), ({name: values[3:7] for name, values in COLUMNS.items()}, 4), ({}, 3)):
+        content, positions = framed_examples(columns, num_records)
+        wanted, ends = content_of(frame(encode(columns, num_records)))
+        assert bytes(content[positions[0] : positions[-1]]) == bytes(wanted[ends[0] : ends[-1]])
+        assert np.diff(positions).tolist() == np.diff(ends).tolist()
+    assert np.diff(framed_examples({name: values[:0] for name, values in COLUMNS.items()}, 0)[1]).tolist() == []
+
+
+def test_dealt_by_the_one_who_frames(tmp_path):
+    framed = frame(pa.array([f"record {number}".encode() for number in range(10)], pa.binary()))
+    writer, dealer = (ShardWriter(tmp_path / name, 4) for name in ("whole", "dealt"))
+    for start, end in ((0, 3), (3, 3), (3, 10)):
+        writer.write(framed[start:end])
+        parts = [framed.take(pa.array(rows)) for rows in deal(np.arange(start, end), 4)]
+        dealer.write_dealt([memoryview(b"".join(part.to_pylist())) for part in parts], end - start)
+    whole, dealt = ([file.read_bytes() for file in sorted((tmp_path / name).iterdir())] for name in ("whole", "dealt"))
+    assert whole == dealt
+    assert dealer.num_records == 10
 
 
 def test_more_shards_than_records(tmp_path):

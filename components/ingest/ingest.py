@@ -21,6 +21,7 @@ from components.ingest.image_codec import CONVERSIONS
 from components.ingest.reading import FileResult, Reading, convert_file, located, map_blocks, open_reading, rejects_of
 from components.ingest.rejected_images import REJECTED_FOLDER, keep_rejected
 from components.ingest.rejects import RULES, write_rejects
+from components.ingest.shards import num_shards
 from components.ingest.source import Source
 from components.ingest.sources import digest, input_paths
 from components.ingest.spanned import read_spans
@@ -92,7 +93,8 @@ def _read_files(data: DataParams, schema: schema_pb2.Schema | None, examples: Pa
     num_values: Counter[str] = Counter()
     results = []
     reading, copies = open_reading(data, schema, pool)
-    writers = {split: ShardWriter(examples / f"Split-{split}", data.num_shards) for split in SPLITS}
+    shards = num_shards(data, [path for source, _ in reading.sources for path in input_paths(source)])
+    writers = {split: ShardWriter(examples / f"Split-{split}", shards) for split in SPLITS}
     series = None if data.windows is None else WindowMaker(data.windows, str(data.label))
     last_split = None
     for source, file_split in reading.sources:

@@ -219,14 +219,16 @@ def convert_file(
 ) -> FileResult:
     """Writes the examples of one file; adds to `num_values` how many examples have each feature."""
     result = FileResult(source)
-    for block, converted in map_blocks(reading.pool, reading.converter.finish, reading.prepared(source, file_split)):
+    (num_shards,) = {writer.num_shards for writer in writers.values()}
+    finish = partial(reading.converter.finish, num_shards=num_shards)
+    for block, converted in map_blocks(reading.pool, finish, reading.prepared(source, file_split)):
         result.num_records_in += block.num_records
         result.num_converted.update(block.num_converted)
         result.num_thinned.update(block.num_thinned)
         result.faults += converted.faults
         num_values.update(converted.num_values)
-        for split, framed in converted.framed.items():
-            writers[split].write(framed)
-            result.num_examples[split] += len(framed)
+        for split, dealt in converted.framed.items():
+            writers[split].write_dealt(dealt.parts, dealt.num_examples)
+            result.num_examples[split] += dealt.num_examples
     result.num_records_in += len(source.malformed)
     return result

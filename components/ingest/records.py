@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ingest.columns import Columns
+from components.ingest.framed_examples import framed_examples
 from components.ingest.image_codec import CONVERSIONS
 from components.ingest.kinds import ARROW_TYPES, Kind
 from components.ingest.rejects import Check, Fault
@@ -30,8 +32,7 @@ from components.ingest.times import joined, read_times
 from components.ingest.values import as_text, decode, key_text, parse
 from components.ingest.windows import Series, WindowMaker
 from components.params.models import SPLITS, CalendarSplit, ColumnSplit, DataParams, FilesSplit, HashSplit, TimeSplit
-from components.tf_example import encode
-from components.tfrecord_writer import frame
+from components.tfrecord_writer import deal
 
 _FEATURE_TYPES: dict[Kind, pa.DataType] = {
     "integer": pa.int64(),
@@ -135,16 +136,24 @@ class Prepared:
 
 
 @dataclass(frozen=True)
+class Dealt:
+    """Framed examples of one split of a block: for each shard their bytes, in the order of `tfrecord_writer.deal`."""
+
+    parts: list[memoryview]
+    num_examples: int
+
+
+@dataclass(frozen=True)
 class Converted:
     """What became of a block.
 
     Attributes:
-        framed: Split → framed examples, binary, [examples].
+        framed: Split → its framed examples, dealt out to shards.
         faults: Of the records that are not among them, in the block's order.
         num_values: Feature → number of examples that have it.
     """
 
-    framed: dict[str, pa.Array]
+    framed: dict[str, Dealt]
     faults: list[Fault]
     num_values: dict[str, int]
 
@@ -180,10 +189,6 @@ class Converter:
         if self._data.windows is not None:
             return dict.fromkeys(self._columns.features, "number")
         return {name: self._kinds[name] for name in self._columns.features if self._kinds[name] != "missing"}
-
-    def convert(self, block: Block, file_split: str | None) -> Converted:
-        """Converts one block whose records need no comparing with others; arguments as of `prepare`."""
-        return self.finish(self.prepare(block, file_split))
 
     def prepare(self, block: Block, file_split: str | None) -> Prepared:
         """Reads, derives and judges the values of one block.
@@ -227,15 +232,21 @@ class Converter:
         num_thinned = self._thin(block, values, splits)
         return Prepared(block.num_records, features, splits, faults, images, num_thinned, times)
 
-    def finish(self, prepared: Prepared) -> Converted:
-        """Writes the examples of a block."""
-        good = np.flatnonzero(prepared.splits >= 0)
-        features, splits = prepared.features, prepared.splits[good]
-        if len(good) < prepared.num_records:
-            features = {name: array.take(pa.array(good)) for name, array in features.items()}
+    def finish(self, prepared: Prepared, num_shards: int) -> Converted:
+        """Makes the examples of a block, dealt out to so many shards a split."""
+        dealt = {split: deal(np.flatnonzero(prepared.splits == number), num_shards) for number, split in enumerate(SPLITS)}
+        # Columns are put in the order of the shards, so that examples, which are several times larger, need not be moved.
+        order = pa.array(np.concatenate([rows for parts in dealt.values() for rows in parts]))
+        features = {name: array.take(order) for name, array in prepared.features.items()}
         # All at once, since each of the many steps takes its time however few the records.
-        records = frame(encode(features, len(good)))
-        framed = {split: records.take(pa.array(np.flatnonzero(splits == index))) for index, split in enumerate(SPLITS)}
+        content, positions = framed_examples(features, len(order))
+        framed: dict[str, Dealt] = {}
+        done = 0
+        for split, parts in dealt.items():
+            ends = done + np.cumsum([0, *map(len, parts)])
+            edges = positions[ends].tolist()
+            framed[split] = Dealt([content[start:end] for start, end in itertools.pairwise(edges)], int(ends[-1]) - done)
+            done = int(ends[-1])
         num_values = {name: len(array) - array.null_count for name, array in features.items()}
         return Converted(framed, prepared.faults.list(), num_values)
 

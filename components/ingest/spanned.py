@@ -46,6 +46,7 @@ from components.ingest.reading import (
 )
 from components.ingest.records import Converter, Prepared
 from components.ingest.rejected_images import MOST_KEPT, keep_rejected
+from components.ingest.shards import num_shards
 from components.ingest.source import Located, Malformed, Source
 from components.ingest.sources import check_headers, digest_pieces, of_span, open_sources, span_inputs
 from components.ingest.spans import Span, find_spans, newest
@@ -234,10 +235,9 @@ class _Reader:
 
     def _read(self, span: _Span, judgement: Judgement | None) -> tuple[SpanRead, list[FileResult]]:
         name, begun = span.span.name, span.kept.begin()
-        writers = {
-            split: ShardWriter(begun / EXAMPLES_FOLDER / f"Split-{split}", self.data.num_shards, f"data-span-{name}")
-            for split in SPLITS
-        }
+        shards = num_shards(self.data, span_inputs(self.data, span.span))
+        folder = begun / EXAMPLES_FOLDER
+        writers = {split: ShardWriter(folder / f"Split-{split}", shards, f"data-span-{name}") for split in SPLITS}
         num_values: Counter[str] = Counter()
         judge = _Watched(self.copies, self.data.image_columns, judgement) if self.data.image_columns else self.copies
         reading = Reading(self.pool, [(source, None) for source in span.sources], self.columns, self.converter, judge)

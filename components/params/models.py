@@ -27,6 +27,7 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Name = Annotated[str, StringConstraints(min_length=1)]
 SPLITS = ("train", "eval", "test")
 SPAN = "{span}"
+MAX_SHARDS = 10_000
 """What stands in `data.path` for the number or date of the span."""
 TABLE_FORMATS = ("csv", "jsonl", "parquet")
 TEXT_FORMATS = ("documents", "lines", "sequences", "pairs")
@@ -268,8 +269,12 @@ class DataParams(Params):
     on_bad_record: Literal["fail", "quarantine"] = "fail"
     max_reject_fraction: Fraction = Field(default=0.05, description="More rejects than this stop the pipeline.")
     allow_nonfinite: list[Name] = Field(default=[], description="Number columns in which NaN and inf are values.")
-    num_shards: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        default=4, description="TFRecord files a split, of each span where there are spans."
+    num_shards: Annotated[int, Field(ge=1, le=MAX_SHARDS)] | None = Field(
+        default=None,
+        description=(
+            "TFRecord files a split, of each span where there are spans; null: 4, and where the files have more than 64 MiB, "
+            "one for each 32 MiB, at least 16."
+        ),
     )
 
     @model_validator(mode="before")

@@ -550,8 +550,12 @@ def test_mistakes_in_params_come_before_reading(folder):
 
 def test_lost_records_are_noticed(folder, monkeypatch):
     write_parts("4,train")
-    write = ingest_module.ShardWriter.write
-    monkeypatch.setattr(ingest_module.ShardWriter, "write", lambda self, framed: write(self, framed[1:]))
+    write = ingest_module.ShardWriter.write_dealt
+
+    def lose(self, parts, num_records):
+        write(self, [parts[0][:0], *parts[1:]], num_records - 1)
+
+    monkeypatch.setattr(ingest_module.ShardWriter, "write_dealt", lose)
     with pytest.raises(AccountingError) as error:
         run(folder, PARTS)
     assert str(error.value) == (

@@ -511,9 +511,9 @@ def test_a_killed_ingest_goes_on_at_the_span_where_it_was(folder: Path, monkeypa
 def test_a_span_that_lost_records_is_not_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for month in MONTHS[:2]:
         put(month)
-    write = spanned.ShardWriter.write
+    write = spanned.ShardWriter.write_dealt
     with monkeypatch.context() as patch:
-        patch.setattr(spanned.ShardWriter, "write", lambda self, framed: write(self, framed[1:]))
+        patch.setattr(spanned.ShardWriter, "write_dealt", lambda self, parts, num_records: write(self, parts, num_records - 1))
         with pytest.raises(AccountingError) as raised:
             run("out")
     assert str(raised.value) == (
