@@ -15,6 +15,7 @@ import tensorflow_model_analysis as tfma
 from numpy.typing import NDArray
 
 from components.errors import AccountingError
+from components.evaluate.blessing import BLESSED, NOT_BLESSED
 from components.evaluate.eval_config import tfma_classes
 from components.evaluate.metrics import METRICS
 from components.evaluate.model_info import ModelInfo
@@ -23,8 +24,6 @@ from components.params.models import EvaluateParams
 
 _NUM_BUCKETS = 10_000
 _TOLERANCE = 1e-3  # Keras' metrics, which TFMA wraps, add up in float32
-_BLESSED_FILE = "BLESSED"
-_NOT_BLESSED_FILE = "NOT_BLESSED"
 
 
 def check_agreement(
@@ -76,8 +75,8 @@ def _blessing(
     exact = {name: METRICS[model.kind][name].value(predictions.labels, predictions.outputs) for name in judged}
     verdicts = {name: (_meets(found[name], params, name), _meets(exact[name], params, name)) for name in judged}
     expected = all(theirs for theirs, _ in verdicts.values())
-    blessed = (blessing / _BLESSED_FILE).exists()
-    if blessed == (blessing / _NOT_BLESSED_FILE).exists() or blessed != expected:
+    blessed = (blessing / BLESSED).exists()
+    if blessed == (blessing / NOT_BLESSED).exists() or blessed != expected:
         raise AccountingError(
             f"evaluate: TFMA's blessing says {sorted(path.name for path in blessing.iterdir())}, but its metrics "
             f"{'meet' if expected else 'break'} the thresholds {judged}. Expected both alike; rerun evaluate, or report it."
