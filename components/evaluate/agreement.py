@@ -52,7 +52,7 @@ def check_agreement(
             f"evaluate: TFMA evaluated {found['example_count']:,.0f} examples, the test split holds {num_examples:,}. "
             "Expected the same; with a multi-process Beam runner, try beam.options.direct_running_mode: in_memory."
         )
-    ours = _as_tfma_sees_it(model, predictions)
+    ours = as_tfma_sees_it(model, predictions)
     differing = [
         f"{name} is {ours[name]:.6g} here and {found[name]:.6g} in TFMA"
         for name in ours
@@ -89,7 +89,8 @@ def _meets(value: float, params: EvaluateParams, name: str) -> bool:
     return (limit.min is None or value >= limit.min) and (limit.max is None or value <= limit.max) and not math.isnan(value)
 
 
-def _as_tfma_sees_it(model: ModelInfo, predictions: Predictions) -> dict[str, float]:
+def as_tfma_sees_it(model: ModelInfo, predictions: Predictions) -> dict[str, float]:
+    """Name → value of the metrics that TFMA knows, with its approximations; NaN where undefined."""
     values = {}
     for name in tfma_classes(model):
         outputs = predictions.outputs
