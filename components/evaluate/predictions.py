@@ -14,7 +14,7 @@ from components.errors import AccountingError, UserError
 from components.evaluate.model_info import ModelInfo
 from components.evaluate.ranking import Ranking, make_ranking
 from components.examples_table import read_serialized
-from components.saved_model import load
+from components.saved_model import import_tensorflow, load
 from components.tfrecord import count_split
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ def predict(
         AccountingError: There are more or fewer predictions than records in the split's files.
     """
     import pyarrow as pa
-    import tensorflow as tf
 
+    tf = import_tensorflow()
     num_records = count_records(examples, split)
     loaded = load(folder)
     signature = loaded.signatures[_SIGNATURES.get(model.kind, "serving_default")]
