@@ -8,7 +8,10 @@ import math
 from types import SimpleNamespace
 
 import pytest
+from tfx.types import channel_utils, standard_artifacts
 
+from components.bridge.graph import STAGES, runs_without_tfx
+from components.bridge.job import Job
 from components.errors import AccountingError
 from components.evaluate.agreement import as_tfma_sees_it
 from components.evaluate.eval_config import TFMA_CLASSES
@@ -20,6 +23,7 @@ from components.evaluate.report_component import ModelReport
 from components.evaluate.slices import MISSING
 from components.evaluate.tfma_evaluator import TfmaEvaluator
 from components.params.models import EvaluateParams
+from tests.conftest import copy_repository
 
 pytestmark = pytest.mark.slow
 
@@ -194,3 +198,17 @@ def test_raw_label_may_be_named_label(multiclass, evaluate, write_examples, writ
     assert found.metrics["accuracy"] == pytest.approx((multiclass.labels() == multiclass.logits().argmax(axis=1)).mean())
     assert found.verdict["blessed"] is None
     assert found.verdict["reason"].startswith("there are no thresholds; no incumbent; accuracy 0.")
+
+
+@pytest.mark.parametrize(("runner", "evaluator"), [("DirectRunner", Evaluator), ("FlinkRunner", TfmaEvaluator)])
+def test_the_runner_decides_who_measures(runner, evaluator, tmp_path):
+    root = copy_repository(tmp_path, data=False)
+    params = (root / "params.yaml").read_text(encoding="utf-8")
+    (root / "params.yaml").write_text(params.replace("runner: DirectRunner", f"runner: {runner}"), encoding="utf-8")
+    job = Job.load("taxi", root)
+    assert job.shared.beam.runner == runner
+    assert runs_without_tfx("evaluate", job) is (evaluator is Evaluator)
+    types = {"examples": standard_artifacts.Examples, "model": standard_artifacts.Model, "schema": standard_artifacts.Schema}
+    types["anomalies"] = standard_artifacts.ExampleAnomalies
+    channels = {key: channel_utils.as_channel([type_()]) for key, type_ in types.items()}
+    assert [type(each) for each in STAGES["evaluate"](job, channels)] == [evaluator, ModelReport]
