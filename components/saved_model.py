@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,15 +30,29 @@ def load(folder: Path) -> Any:
 
     Raises: TensorlineError if model.json can't be read, or as `import_libraries`.
     """
-    import tensorflow as tf
-
     path = folder / MODEL_FILE
     try:
         libraries = json.loads(path.read_text(encoding="utf-8")).get("libraries", [])  # older models have none
     except (OSError, ValueError) as error:
         raise TensorlineError(f"{path}: {error}. Expected what the train stage writes: rerun train.") from None
+    tf = import_tensorflow()
     import_libraries(libraries)
     return tf.saved_model.load(str(folder / SERVING_FOLDER))
+
+
+def import_tensorflow() -> Any:
+    """TensorFlow; without Keras, if neither was imported before.
+
+    TensorFlow imports Keras to have its optimizers at hand, and does without where there is none. A SavedModel needs none of
+    it, and it is nearly half of the time that the import takes. Whoever imports Keras afterwards gets it.
+    """
+    if "tensorflow" in sys.modules or "keras" in sys.modules:
+        return importlib.import_module("tensorflow")
+    sys.modules["keras"] = None  # type: ignore[assignment]  # so that its import fails
+    try:
+        return importlib.import_module("tensorflow")
+    finally:
+        del sys.modules["keras"]
 
 
 def import_libraries(names: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ import tensorflow_model_analysis as tfma
 from numpy.typing import NDArray
 
 from components.errors import AccountingError
+from components.evaluate.blessing import BLESSED, NOT_BLESSED
 from components.evaluate.eval_config import tfma_classes
 from components.evaluate.metrics import METRICS
 from components.evaluate.model_info import ModelInfo
@@ -23,8 +24,6 @@ from components.params.models import EvaluateParams
 
 _NUM_BUCKETS = 10_000
 _TOLERANCE = 1e-3  # Keras' metrics, which TFMA wraps, add up in float32
-_BLESSED_FILE = "BLESSED"
-_NOT_BLESSED_FILE = "NOT_BLESSED"
 
 
 def check_agreement(
@@ -53,7 +52,7 @@ def check_agreement(
             f"evaluate: TFMA evaluated {found['example_count']:,.0f} examples, the test split holds {num_examples:,}. "
             "Expected the same; with a multi-process Beam runner, try beam.options.direct_running_mode: in_memory."
         )
-    ours = _as_tfma_sees_it(model, predictions)
+    ours = as_tfma_sees_it(model, predictions)
     differing = [
         f"{name} is {ours[name]:.6g} here and {found[name]:.6g} in TFMA"
         for name in ours
@@ -76,8 +75,8 @@ def _blessing(
     exact = {name: METRICS[model.kind][name].value(predictions.labels, predictions.outputs) for name in judged}
     verdicts = {name: (_meets(found[name], params, name), _meets(exact[name], params, name)) for name in judged}
     expected = all(theirs for theirs, _ in verdicts.values())
-    blessed = (blessing / _BLESSED_FILE).exists()
-    if blessed == (blessing / _NOT_BLESSED_FILE).exists() or blessed != expected:
+    blessed = (blessing / BLESSED).exists()
+    if blessed == (blessing / NOT_BLESSED).exists() or blessed != expected:
         raise AccountingError(
             f"evaluate: TFMA's blessing says {sorted(path.name for path in blessing.iterdir())}, but its metrics "
             f"{'meet' if expected else 'break'} the thresholds {judged}. Expected both alike; rerun evaluate, or report it."
@@ -90,7 +89,8 @@ def _meets(value: float, params: EvaluateParams, name: str) -> bool:
     return (limit.min is None or value >= limit.min) and (limit.max is None or value <= limit.max) and not math.isnan(value)
 
 
-def _as_tfma_sees_it(model: ModelInfo, predictions: Predictions) -> dict[str, float]:
+def as_tfma_sees_it(model: ModelInfo, predictions: Predictions) -> dict[str, float]:
+    """Name → value of the metrics that TFMA knows, with its approximations; NaN where undefined."""
     values = {}
     for name in tfma_classes(model):
         outputs = predictions.outputs

@@ -1,103 +1,80 @@
-"""TFX's Evaluator, told at run time what to measure: the metrics depend on the model, unknown until it is trained."""
+"""Evaluator: measures the model column by column in one process, and blesses it by its thresholds.
+
+It is the one where `beam.runner` is the local runner; elsewhere `TfmaEvaluator` is, whose numbers are the same.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import tensorflow_data_validation as tfdv
-from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import types
-from tfx.components.evaluator import executor
-from tfx.dsl.components.base import base_beam_component, executor_spec
-from tfx.types import artifact_utils, component_spec, standard_artifacts, standard_component_specs
-from tfx.utils import json_utils, proto_utils
+from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.types import artifact_utils, component_spec, standard_artifacts
 
-from components.evaluate.eval_config import TFMA_CLASSES, check_params, make_eval_config
-from components.evaluate.model_info import read_model_info
-from components.evaluate.predictions import TEST_SPLIT, count_records, read_columns
-from components.evaluate.slices import many_valued
+from components.evaluate.plain import evaluate_and_bless
 from components.params.models import EvaluateParams
-from components.saved_model import import_libraries
-
-NOT_JUDGED = "NOT_JUDGED"
-"""In the folders of TFMA's results and of its blessing where it had nothing to judge, in place of what it writes there."""
 
 
-class EvaluatorExecutor(executor.Executor):
-    """Builds the EvalConfig from model.json and `params`, then evaluates the test split as the stock executor does."""
+class EvaluatorExecutor(base_executor.BaseExecutor):
+    """Hands folders to `plain.evaluate_and_bless`."""
 
     def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
-        """See the base class.
-
-        Raises:
-            ParamsError: evaluate.thresholds or evaluate.slices name what is not there.
-            UserError: The test split is empty; a column of slices holds several values.
-            TensorlineError: model.json asks for a module that it may not have.
-        """
+        """See the base class. Raises: As `plain.evaluate_and_bless`."""
+        folders = {key: Path(artifact_utils.get_single_uri(artifacts)) for key, artifacts in input_dict.items()}
+        to = {key: Path(artifact_utils.get_single_uri(artifacts)) for key, artifacts in output_dict.items()}
         params = EvaluateParams.model_validate_json(exec_properties["params"])
-        model = read_model_info(Path(artifact_utils.get_single_uri(input_dict["model"])))
-        (schema_file,) = Path(artifact_utils.get_single_uri(input_dict["schema"])).iterdir()
-        schema = tfdv.load_schema_text(str(schema_file))
-        check_params(model, params, schema)
-        examples = Path(artifact_utils.get_single_uri(input_dict["examples"]))
-        count_records(examples)
-        blessing = Path(artifact_utils.get_single_uri(output_dict["blessing"]))
-        if model.kind not in TFMA_CLASSES:
-            evaluation = Path(artifact_utils.get_single_uri(output_dict["evaluation"]))
-            for folder in (evaluation, blessing):
-                _not_judged(folder, f"TFMA has no metrics for models of the kind {model.kind}.")
-            return
-        numeric = [
-            each.name
-            for each in schema.feature
-            if each.type != schema_pb2.BYTES and any(each.name in spec for spec in params.slices)
-        ]
-        config = make_eval_config(model, params, many_valued(read_columns(examples, schema, numeric)) if numeric else ())
-        import_libraries(model.libraries)
-        properties = {
-            **exec_properties,
-            standard_component_specs.EVAL_CONFIG_KEY: proto_utils.proto_to_json(config),
-            standard_component_specs.EXAMPLE_SPLITS_KEY: json_utils.dumps([TEST_SPLIT]),
-        }
-        super().Do(input_dict, output_dict, properties)
-        if not blessing.is_dir() or not any(blessing.iterdir()):
-            _not_judged(blessing, "evaluate.thresholds names nothing that TFMA judges.")
-
-
-def _not_judged(folder: Path, why: str) -> None:
-    """Says so in a file: an empty folder looks like a mistake to DVC."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / NOT_JUDGED).write_text(f"{why}\n", encoding="utf-8")
+        blessing = artifact_utils.get_single_instance(output_dict["blessing"])
+        properties = evaluate_and_bless(folders, to["evaluation"], to["blessing"], params, seed=exec_properties["seed"])
+        for name, value in properties.items():
+            if isinstance(value, str):
+                blessing.set_string_custom_property(name, value)
+            else:
+                blessing.set_int_custom_property(name, value)
 
 
 class EvaluatorSpec(component_spec.ComponentSpec):
-    """The stock inputs and outputs, without a baseline: the champion is ModelReport's, which compares in pairs."""
+    """The stock outputs; of the inputs no baseline: the champion is ModelReport's, which compares in pairs."""
 
-    PARAMETERS = {"params": component_spec.ExecutionParameter(type=str)}
+    PARAMETERS = {
+        "params": component_spec.ExecutionParameter(type=str),
+        "seed": component_spec.ExecutionParameter(type=int),
+    }
     INPUTS = {
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "schema": component_spec.ChannelParameter(type=standard_artifacts.Schema),
     }
-    OUTPUTS = standard_component_specs.EvaluatorSpec.OUTPUTS
-    TYPE_ANNOTATION = standard_component_specs.EvaluatorSpec.TYPE_ANNOTATION
+    OUTPUTS = {
+        "evaluation": component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
+        "blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
+    }
 
 
-class Evaluator(base_beam_component.BaseBeamComponent):
-    """See `EvaluatorExecutor`."""
+class Evaluator(base_component.BaseComponent):
+    """See `plain.evaluate_and_bless`.
+
+    Args of the constructor: channels by their types; `params`, the section `evaluate`; `seed` draws the bootstrap's resamples.
+    """
 
     SPEC_CLASS = EvaluatorSpec
-    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(EvaluatorExecutor)
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(EvaluatorExecutor)
 
     def __init__(
-        self, examples: types.BaseChannel, model: types.BaseChannel, schema: types.BaseChannel, params: EvaluateParams
+        self,
+        *,
+        examples: types.BaseChannel,
+        model: types.BaseChannel,
+        schema: types.BaseChannel,
+        params: EvaluateParams,
+        seed: int,
     ) -> None:
         spec = EvaluatorSpec(
             examples=examples,
             model=model,
             schema=schema,
             params=params.model_dump_json(),
+            seed=seed,
             evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
             blessing=types.Channel(type=standard_artifacts.ModelBlessing),
         )

@@ -95,7 +95,7 @@ def measure_slices(
     """Each slice on its own resamples; only the key metric has an interval."""
     metrics, key_metric = metrics_of(model, decision), key_metric_of(model).name
     return [
-        (each, _measure(model, _take(predictions, each), metrics, [key_metric], params, (seed, index + 1)))
+        (each, _measure(model, take(predictions, each), metrics, [key_metric], params, (seed, index + 1)))
         for index, each in enumerate(slices)
     ]
 
@@ -164,5 +164,6 @@ def _measure(
     return Measurement(len(labels), shown, low, high, intervals=intervals)
 
 
-def _take(predictions: Predictions, part: Slice) -> Predictions:
+def take(predictions: Predictions, part: Slice) -> Predictions:
+    """The predictions of a slice."""
     return Predictions(predictions.labels[part.rows], predictions.outputs[part.rows], predictions.columns.iloc[part.rows])

@@ -9,10 +9,11 @@ from typing import Any
 
 from components.bridge.job import Job
 from components.bridge.outcome import Outcome
-from components.evaluate.canary_artifact import CANARY_FILE
+from components.evaluate.blessing import NOT_JUDGED
+from components.evaluate.evaluation_files import is_columnar
+from components.evaluate.files import CANARY_FILE, GATE_FILE, VERDICT_FILE
 from components.evaluate.model_info import read_model_info
 from components.evaluate.report import METRICS_FILE, PAGE_FILE, RIGHT_EXAMPLES, WRONG_EXAMPLES
-from components.evaluate.report_artifact import GATE_FILE, VERDICT_FILE
 
 
 def outcome(job: Job, folders: Mapping[str, Path]) -> Outcome:
@@ -42,13 +43,21 @@ def outcome(job: Job, folders: Mapping[str, Path]) -> Outcome:
     numbers |= gate_numbers(verdict, measured)
     places = f"artifacts/{job.name}/report/{PAGE_FILE}, {GATE_FILE}"
     return Outcome(
-        lines=[*lines, *gate_lines(verdict, measured), f"report: {places}"],
+        lines=[*lines, _evaluator(folders["evaluation"], model.kind), *gate_lines(verdict, measured), f"report: {places}"],
         metrics=numbers,
         model_metrics={f"test_{name}": value for name, value in numbers.items()},
         files={report: "report"},
         model_files=dict.fromkeys(shown, "report"),
         tags={"tensorline.verdict": "promote" if verdict["promote"] else "refuse", "tensorline.reason": verdict["reason"]},
     )
+
+
+def _evaluator(folder: Path, kind: str) -> str:
+    if is_columnar(folder):
+        return "evaluated column by column in one process (beam.runner is the local one), without TFMA"
+    if (folder / NOT_JUDGED).exists():
+        return f"TFMA has no metrics for models of the kind {kind}: evaluated column by column"
+    return "evaluated by TFMA on beam.runner, and again column by column: both agree"
 
 
 def gate_lines(verdict: Mapping[str, Any], measured: Mapping[str, float | None]) -> list[str]:

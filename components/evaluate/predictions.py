@@ -14,7 +14,7 @@ from components.errors import AccountingError, UserError
 from components.evaluate.model_info import ModelInfo
 from components.evaluate.ranking import Ranking, make_ranking
 from components.examples_table import read_serialized
-from components.saved_model import load
+from components.saved_model import import_tensorflow, load
 from components.tfrecord import count_split
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ def predict(
         AccountingError: There are more or fewer predictions than records in the split's files.
     """
     import pyarrow as pa
-    import tensorflow as tf
 
+    tf = import_tensorflow()
     num_records = count_records(examples, split)
     loaded = load(folder)
     signature = loaded.signatures[_SIGNATURES.get(model.kind, "serving_default")]
@@ -105,7 +105,7 @@ def predict(
         _check_labels(predictions.labels, model)
     if model.group is None:
         return predictions
-    return _of_groups(make_ranking(model.group, predictions.labels, predictions.outputs, raw), columns)
+    return of_groups(make_ranking(model.group, predictions.labels, predictions.outputs, raw), columns)
 
 
 def predict_as(reference: Predictions, examples: Path, folder: Path, champion: ModelInfo, candidate: ModelInfo) -> Predictions:
@@ -130,7 +130,8 @@ def predict_as(reference: Predictions, examples: Path, folder: Path, champion: M
     return predictions
 
 
-def _of_groups(ranking: Ranking, columns: Sequence[str]) -> Predictions:
+def of_groups(ranking: Ranking, columns: Sequence[str]) -> Predictions:
+    """The groups that have an order, as rows. Raises: UserError if a column is not the same within each group."""
     outputs = ranking.measured(ranking.scores)
     return Predictions(np.full(len(outputs), np.nan), outputs, ranking.columns_of_groups(columns), ranking)
 

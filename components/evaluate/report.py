@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from components.evaluate.decision import Choice
 from components.evaluate.example_plots import example_grid, shown_probability
 from components.evaluate.examples import ExampleGroups, example_table
+from components.evaluate.files import GATE_FILE, VERDICT_FILE
 from components.evaluate.gate_page import gate_page, page_environment
 from components.evaluate.measure import Measurement
 from components.evaluate.metrics import Decision, Metric, metrics_of
@@ -19,7 +20,6 @@ from components.evaluate.model_info import ModelInfo
 from components.evaluate.plots import draw, save
 from components.evaluate.predictions import Predictions
 from components.evaluate.ranking import SCORES, Ranking
-from components.evaluate.report_artifact import GATE_FILE, VERDICT_FILE
 from components.evaluate.slices import SMALL_SLICE, Slice, largest
 from components.evaluate.verdict import Verdict
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from tfx import types
 
-VERDICT_FILE = "verdict.json"
-GATE_FILE = "gate.html"
-
 
 class Report(types.Artifact):
     """A folder: metrics.json, verdict.json, report.html, gate.html, predictions.parquet, tables (*.csv), pictures (*.png)."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from components.bridge.job import Job
 from components.bridge.outcome import Outcome
-from components.evaluate.report_artifact import VERDICT_FILE
-from components.register.executor import REGISTRATION_FILE
+from components.evaluate.files import VERDICT_FILE
+from components.register.register import REGISTRATION_FILE
 
 
 def failed_checks(report: Path) -> list[str]:

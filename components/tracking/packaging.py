@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from mlflow.models import Model, ModelSignature
     from mlflow.types.schema import ColSpec
-    from tensorflow.core.protobuf import meta_graph_pb2
 
 ARTIFACT = "artifacts/model"
 """Where the model folder lies in the MLflow model, in the layout of artifacts/NAME/model."""
@@ -49,16 +48,46 @@ def pack(model_dir: Path, into: Path, mlflow_model: Model, example: pd.DataFrame
 
 def raw_columns(model_dir: Path) -> dict[str, Any]:
     """Column → NumPy dtype (object for strings) of the signature `serve_raw`, read without loading the model."""
-    from tensorflow.python.framework import dtypes
-
     inputs = _serve_raw(model_dir).inputs
-    return {name: dtypes.as_dtype(inputs[name].dtype).as_numpy_dtype for name in sorted(inputs)}
+    return {name: _numpy_type(inputs[name].dtype) for name in sorted(inputs)}
 
 
-def _serve_raw(model_dir: Path) -> meta_graph_pb2.SignatureDef:
-    from tensorflow.core.protobuf import saved_model_pb2
+def _numpy_type(number: int) -> Any:
+    """Of a TensorFlow DataType."""
+    from tensorboard.compat.proto import types_pb2
 
-    saved_model = saved_model_pb2.SavedModel()
+    name = types_pb2.DataType.Name(number)
+    types = {"DT_STRING": object, "DT_FLOAT": np.float32, "DT_DOUBLE": np.float64, "DT_BOOL": np.bool_}
+    return types[name] if name in types else np.dtype(name.removeprefix("DT_").lower()).type
+
+
+def _serve_raw(model_dir: Path) -> Any:
+    """The SignatureDef of `serve_raw`.
+
+    TensorBoard brings TensorFlow's protocol buffers without TensorFlow, whose import takes seconds; but not SavedModel, whose
+    field 2 are the graphs.
+    """
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+    from tensorboard.compat.proto import meta_graph_pb2
+
+    meta_graph = meta_graph_pb2.MetaGraphDef.DESCRIPTOR
+    file = descriptor_pb2.FileDescriptorProto(name="tensorline/saved_model.proto", package="tensorline", syntax="proto3")
+    file.dependency.append(meta_graph.file.name)
+    field = descriptor_pb2.FieldDescriptorProto
+    file.message_type.add(name="SavedModel").field.add(
+        name="meta_graphs",
+        number=2,
+        label=field.LABEL_REPEATED,
+        type=field.TYPE_MESSAGE,
+        type_name=f".{meta_graph.full_name}",
+    )
+    pool = descriptor_pool.Default()
+    try:
+        descriptor = pool.FindMessageTypeByName("tensorline.SavedModel")
+    except KeyError:
+        pool.AddSerializedFile(file.SerializeToString())
+        descriptor = pool.FindMessageTypeByName("tensorline.SavedModel")
+    saved_model: Any = message_factory.GetMessageClass(descriptor)()
     saved_model.ParseFromString((model_dir / "Format-Serving" / "saved_model.pb").read_bytes())
     (graph,) = (graph for graph in saved_model.meta_graphs if "serve" in graph.meta_info_def.tags)
     return graph.signature_def["serve_raw"]

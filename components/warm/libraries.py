@@ -23,7 +23,6 @@ LIBRARIES = (
     "keras",
     "keras_tuner",
     "tensorflow_data_validation",
-    "tensorflow_model_analysis",
     "tensorflow_text",
     "tensorflow_transform",
     "tfx_bsl.cc.tfx_bsl_extension",

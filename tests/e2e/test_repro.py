@@ -104,7 +104,7 @@ def test_the_summary_tells_it_on_one_screen(first: Clone) -> None:
 
 
 def test_all_ways_of_asking_agree(first: Clone) -> None:
-    """SavedModel, pyfunc, HTTP, Keras, batch and TFMA, in a process of its own: TensorFlow keeps what it loads."""
+    """SavedModel, pyfunc, HTTP, Keras, batch and evaluation, in a process of its own: TensorFlow keeps what it loads."""
     ask = str(Path(__file__).with_name("ask_all_ways.py"))
     first.run(sys.executable, ask, str(first.root), "taxi", "models:/taxi@champion")
 

@@ -34,7 +34,7 @@ def seattle(tmp_path_factory: pytest.TempPathFactory, run_stages: Callable[..., 
 def test_the_report_holds_the_forecasts_against_the_baselines(seattle: Path) -> None:
     from components.bridge.job import Job
     from components.evaluate.outcome import outcome
-    from components.register.executor import raw_examples
+    from components.register.register import raw_examples
 
     folder = seattle / "artifacts" / "seattle"
     metrics = json.loads((folder / "report" / "metrics.json").read_text(encoding="utf-8"))

@@ -340,14 +340,18 @@ def run_component() -> Callable[..., dict[str, Path]]:
 
 @pytest.fixture(scope="session")
 def evaluate(run_component: Callable[..., dict[str, Path]]) -> Callable[..., SimpleNamespace]:
-    """Runs Evaluator and ModelReport on a case; returns all folders, and the report's numbers."""
+    """Runs Evaluator (or TFMA's) and ModelReport on a case; returns all folders, and the report's numbers."""
 
-    def run(folder: Path, case: Case, params: Any, champion: Path | None = None) -> SimpleNamespace:
+    def run(folder: Path, case: Case, params: Any, champion: Path | None = None, *, by_tfma: bool = False) -> SimpleNamespace:
         from components.evaluate.evaluator import Evaluator
         from components.evaluate.report_component import ModelReport
+        from components.evaluate.tfma_evaluator import TfmaEvaluator
 
         inputs = {"examples": case.examples, "model": case.model, "schema": case.schema}
-        outputs = run_component(Evaluator, folder, inputs, params=params)
+        if by_tfma:
+            outputs = run_component(TfmaEvaluator, folder, inputs, params=params)
+        else:
+            outputs = run_component(Evaluator, folder, inputs, params=params, seed=7)
         inputs |= outputs | ({"baseline_model": champion} if champion else {})
         outputs |= run_component(ModelReport, folder, inputs, params=params, seed=7, model_name="a <b>model</b> & more")
         report = outputs["report"]

@@ -143,7 +143,10 @@ def test_a_tie_goes_to_the_smaller_model(asked: SimpleNamespace, run_component: 
     (tmp_path / "champion" / "Format-Serving" / "assets" / "ballast").write_bytes(bytes(9_000_000))
     inputs = {key: folder / key for key in ("examples", "model", "schema", "evaluation", "blessing", "anomalies")}
     # The two differ in nothing but their size; in time they are equal but for the machine's other work.
-    params = EvaluateParams(on_tie="promote_if_cheaper", cheaper_by=0.9, max_latency_ms=0.0001, max_size_mb=0.01)
+    slices = [["island"], ["sex"]]  # as they were evaluated
+    params = EvaluateParams(
+        on_tie="promote_if_cheaper", cheaper_by=0.9, max_latency_ms=0.0001, max_size_mb=0.01, slices=slices
+    )
     made = run_component(
         ModelReport,
         tmp_path,

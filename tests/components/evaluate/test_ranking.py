@@ -166,9 +166,12 @@ def test_it_is_measured_by_group(ranked: Callable[..., Any], evaluate: Callable[
     }  # fmt: skip
     page = (found.report / "report.html").read_text()
     assert re.search(r"ranking model of <b>relevance</b>,\s+6 test groups", page)
-    assert {path.name: path.read_text() for path in found.blessing.iterdir()} == {
+    assert [path.name for path in found.blessing.iterdir()] == ["BLESSED"]
+    by_tfma = evaluate(tmp_path / "by_tfma", candidate, params, champion.model, by_tfma=True)
+    assert {path.name: path.read_text() for path in by_tfma.blessing.iterdir()} == {
         "NOT_JUDGED": "TFMA has no metrics for models of the kind ranking.\n"
     }
+    assert by_tfma.metrics == found.metrics
 
 
 @pytest.mark.slow

@@ -87,10 +87,15 @@ def test_it_is_measured_by_slice_and_against_the_champion(
         "metrics.json", "verdict.json", "intervals.csv", "slices.csv", "slices.png", "scores.png", "predictions.parquet",
         "report.html", "gate.html",
     }  # fmt: skip
-    for folder in (found.evaluation, found.blessing):
+    assert [path.name for path in found.blessing.iterdir()] == ["BLESSED"]
+    content = json.loads((found.evaluation / "evaluation.json").read_text(encoding="utf-8"))
+    assert content["slices"][0]["metrics"] == pytest.approx({"rmse": rmse, "skill": metrics["skill"]}, rel=1e-5)
+    by_tfma = evaluate(tmp_path / "by_tfma", case, params, tmp_path / "champion", by_tfma=True)
+    for folder in (by_tfma.evaluation, by_tfma.blessing):
         assert {path.name: path.read_text() for path in folder.iterdir()} == {
             "NOT_JUDGED": "TFMA has no metrics for models of the kind scored.\n"
         }
+    assert by_tfma.metrics == metrics
 
 
 def test_a_champion_of_another_kind_is_not_compared_with(

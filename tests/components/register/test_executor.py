@@ -13,8 +13,8 @@ from tfx.types import channel_utils, standard_artifacts
 from components.errors import TensorlineError, UserError
 from components.evaluate.report_artifact import Report
 from components.register.component import Register
-from components.register.executor import log_gate_page, raw_examples
 from components.register.outcome import outcome
+from components.register.register import log_gate_page, raw_examples
 from components.tracking.store import Store
 
 ROWS: list[dict[str, Any]] = [

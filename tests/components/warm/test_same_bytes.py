@@ -14,8 +14,8 @@ import pytest
 from components.bridge.graph import STAGES
 from tests.conftest import ROOT, copy_repository
 
-# TensorFlow and TFMA write these in the order of a set of strings, or with a random number, which are others in every process.
-OTHERS = ("evaluation/", "fingerprint.pb", "saved_model.pb")
+# TensorFlow writes these in the order of a set of strings, or with a random number, which are others in every process.
+OTHERS = ("fingerprint.pb", "saved_model.pb")
 # They hold ids of runs, times, or the latency of the canary.
 APART = (".state/", "canary/", "logs/", "registration/", "runs/")
 
