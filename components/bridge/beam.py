@@ -19,6 +19,12 @@ BATCHES_BY_SIZE = "--tfxio_use_byte_size_batching=true"
 FN_API_RUNNER = "apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
 
 
+def is_local(beam: BeamParams) -> bool:
+    """Whether Beam would run in this process alone, so that a stage may do without it."""
+    in_memory = beam.options.get("direct_running_mode", "in_memory") == "in_memory"
+    return beam.runner == LOCAL_RUNNER and in_memory
+
+
 def pipeline_args(beam: BeamParams) -> list[str]:
     """The arguments of a Beam pipeline, for TFX's own runners."""
     local = beam.runner == LOCAL_RUNNER

@@ -7,9 +7,11 @@ where the inputs are the outputs of the stages before. Each stage imports only w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from components.bridge.beam import is_local
 from components.bridge.job import Job
 
 if TYPE_CHECKING:
@@ -162,22 +164,78 @@ STAGES: dict[str, Builder] = {
 """Stage → function from the job and the channels of the artifacts made before (by output key) to its components, in order."""
 
 
-def _ingest_plainly(job: Job, folder: Path, temporary: Path) -> dict[str, Properties]:
-    from components.ingest.plain import EXAMPLES_PROPERTIES, exec_properties, keeps_state, run
+def _ingest_plainly(run: PlainRun) -> dict[str, Properties]:
+    from components.ingest.plain import EXAMPLES_PROPERTIES, exec_properties, keeps_state
+    from components.ingest.plain import run as ingest
 
     for key in ("examples", "ingest_report"):
-        (folder / key).mkdir()
-    properties = exec_properties(job.params.data, job.reviewed_schema)
-    state = temporary / "Ingest" if keeps_state(properties) else None  # as TFX names it
-    run(properties, folder / "examples", folder / "ingest_report", state)
+        (run.out / key).mkdir()
+    properties = exec_properties(run.job.params.data, run.job.reviewed_schema)
+    state = run.temporary / "Ingest" if keeps_state(properties) else None  # as TFX names it
+    ingest(properties, run.out / "examples", run.out / "ingest_report", state)
     return {"examples": EXAMPLES_PROPERTIES, "ingest_report": {}}
 
 
-WITHOUT_TFX: dict[str, Callable[[Job, Path, Path], dict[str, Properties]]] = {"ingest": _ingest_plainly}
-"""Stage → function that does what the executor of its one component does, which needs no TensorFlow, whereas TFX does.
+def _validate_plainly(run: PlainRun) -> dict[str, Properties]:
+    from components.drift.found import Champion
+    from components.drift.settings import settings_of
+    from components.validate.plain import run as validate
 
-It takes the job, the folder to write artifacts to (each under its key), and a temporary one; it returns the
-properties of each artifact, as `artifact_folder.write_properties` takes them."""
+    return validate(
+        run.inputs["examples"],
+        settings_of(run.job.params),
+        run.job.params.validate_,
+        run.job.schema_file if run.job.reviewed_schema is not None else None,
+        Champion(
+            run.inputs.get("baseline_profile"),
+            run.properties.get("baseline_version", ""),
+            run.properties.get("baseline_reason", "this run knows no registry"),
+        ),
+        run.out,
+        run.temporary,
+    )
+
+
+def _validates_plainly(job: Job) -> bool:
+    from components.validate.counting import needs_tfdv
+
+    return is_local(job.shared.beam) and not needs_tfdv(job.reviewed_schema)
+
+
+@dataclass(frozen=True)
+class PlainRun:
+    """What a stage without TFX works on.
+
+    Attributes:
+        job: The pipeline.
+        inputs: The artifacts that are there already, by output key.
+        properties: Exec properties that only this run knows.
+        out: Folder to write artifacts to, each under its key.
+        temporary: A folder for what need not outlive the run, or may be taken by the next one.
+    """
+
+    job: Job
+    inputs: Mapping[str, Path]
+    properties: Mapping[str, Any]
+    out: Path
+    temporary: Path
+
+
+WITHOUT_TFX: dict[str, Callable[[PlainRun], dict[str, Properties]]] = {
+    "ingest": _ingest_plainly,
+    "validate": _validate_plainly,
+}
+"""Stage → function that does what the executors of its components do, which needs no TensorFlow, whereas TFX does.
+
+It returns the properties of each artifact, as `artifact_folder.write_properties` takes them."""
+
+_IF: dict[str, Callable[[Job], bool]] = {"validate": _validates_plainly}
+
+
+def runs_without_tfx(job: Job, stage: str) -> bool:
+    """Whether the stage of this pipeline is run by `WITHOUT_TFX`: also where Beam would do it, if that is on this machine."""
+    return stage in WITHOUT_TFX and (stage not in _IF or _IF[stage](job))
+
 
 INPUTS: dict[str, tuple[str, ...]] = {
     "ingest": (),

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from components import progress
 from components.bridge import accounting
-from components.bridge.artifact_folder import load_artifact, save_properties, uri_of, write_properties
+from components.bridge.artifact_folder import check_folder, load_artifact, save_properties, uri_of, write_properties
 from components.bridge.beam import context_args
-from components.bridge.graph import INPUTS, STAGES, WITHOUT_TFX
+from components.bridge.graph import INPUTS, STAGES, WITHOUT_TFX, PlainRun, runs_without_tfx
 from components.bridge.job import Job
 from components.bridge.outcome import Outcome
 from components.bridge.recipe import is_recipe_error
@@ -40,7 +40,7 @@ RESUMABLE = ("tune", "train")
 """Stages that go on where they were killed, in the same MLflow run."""
 _MAX_STEPS_SHOWN = 100  # of hundreds of trees some lines tell as much; the run has the whole curve
 
-KEEPING = ("ingest",)
+KEEPING = ("ingest", "validate")
 """Stages that keep what the next run may take, where DVC deletes nothing."""
 
 _KEY = re.compile(r"^(?=(?:recipe|data|validate|transform|model|tune|train|evaluate|register)[.:] ?\S)", re.MULTILINE)
@@ -181,8 +181,8 @@ def execute(
 
     Returns: The folders that were made, by output key.
     """
-    if stage in WITHOUT_TFX:
-        return _execute_plainly(job, stage, scratch, state or scratch / ".tmp")
+    if runs_without_tfx(job, stage):
+        return _execute_plainly(job, stage, folders, properties, scratch, state or scratch / ".tmp")
     from tfx.types import channel_utils
 
     channels = {key: channel_utils.as_channel([load_artifact(key, folder)]) for key, folder in folders.items()}
@@ -209,11 +209,16 @@ def execute(
     return {key: scratch / key for _, key in made}
 
 
-def _execute_plainly(job: Job, stage: str, scratch: Path, temporary: Path) -> dict[str, Path]:
+def _execute_plainly(
+    job: Job, stage: str, folders: Mapping[str, Path], properties: Mapping[str, Any], scratch: Path, temporary: Path
+) -> dict[str, Path]:
     """As `execute`, without TFX, whose import takes longer than such a stage."""
-    made = WITHOUT_TFX[stage](job, Path(uri_of(scratch)), Path(uri_of(temporary)))
-    for key, properties in made.items():
-        write_properties(properties, scratch / key)
+    for key, folder in folders.items():
+        check_folder(key, folder)
+    out, inputs = Path(uri_of(scratch)), {key: Path(uri_of(folder)) for key, folder in folders.items()}
+    made = WITHOUT_TFX[stage](PlainRun(job, inputs, properties, out, Path(uri_of(temporary))))
+    for key, values in made.items():
+        write_properties(values, scratch / key)
     return {key: scratch / key for key in made}
 
 

@@ -59,8 +59,7 @@ class Counting:
 
 
 def needs_tfdv(schema: schema_pb2.Schema | None) -> bool:
-    """Whether the reviewed schema asks for statistics that TFDV alone makes: of structs, of sparse or weighted
-    features, of floats as categories."""
+    """Whether the reviewed schema asks for what TFDV alone counts: structs, sparse or weighted features, floats as codes."""
     if schema is None:
         return False
     return bool(schema.sparse_feature or schema.weighted_feature) or any(

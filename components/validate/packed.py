@@ -15,7 +15,7 @@ _BYTES, _ARRAY = "$bytes", "$array"
 
 
 def pack(value: Any) -> bytes:
-    """The bytes of a value: dicts with string keys, lists, numbers (inf and NaN, too), strings, None, bytes, arrays of numbers."""
+    """The bytes of a value: dicts with string keys, lists, numbers (inf, NaN), strings, None, bytes, arrays of numbers."""
     blobs: list[bytes] = []
 
     def plain(part: Any) -> Any:

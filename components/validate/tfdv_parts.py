@@ -7,6 +7,7 @@ its histograms (NumPy) are files of their own, and are loaded as such; what the 
 from __future__ import annotations
 
 import importlib.util
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
 _PACKAGE = "tensorflow_data_validation"
-_EXTENSION = "tensorflow_data_validation_extension"
+_EXTENSION = f"{_PACKAGE}.pywrap.tensorflow_data_validation_extension"
 _MAX_DOMAIN_SIZE = 100
 """TFDV's default: strings with more values are no categories."""
 
@@ -22,7 +23,7 @@ _MAX_DOMAIN_SIZE = 100
 @cache
 def histograms() -> Any:
     """TFDV's module `quantiles_util`."""
-    return _load("quantiles_util", _folder() / "utils" / "quantiles_util.py")
+    return _load(f"{__name__}.quantiles_util", _folder() / "utils" / "quantiles_util.py")
 
 
 def infer_schema(statistics: statistics_pb2.DatasetFeatureStatistics) -> schema_pb2.Schema:
@@ -31,9 +32,7 @@ def infer_schema(statistics: statistics_pb2.DatasetFeatureStatistics) -> schema_
     known.CopyFrom(statistics)
     del known.features[:]
     known.features.extend(feature for feature in statistics.features if feature.WhichOneof("stats"))
-    schema = schema_pb2.Schema.FromString(_validation().InferSchema(known.SerializeToString(), _MAX_DOMAIN_SIZE, False))
-    schema.generate_legacy_feature_spec = False
-    return schema
+    return schema_pb2.Schema.FromString(_validation().InferSchema(known.SerializeToString(), _MAX_DOMAIN_SIZE, False))
 
 
 def update_schema(schema: schema_pb2.Schema, statistics: statistics_pb2.DatasetFeatureStatistics) -> schema_pb2.Schema:
@@ -62,8 +61,11 @@ def validate_statistics(
 
 @cache
 def _validation() -> Any:
-    (file,) = (_folder() / "pywrap").glob(f"{_EXTENSION}*.so")
-    return _load(_EXTENSION, file).validation
+    # Under its own name, so that the package, imported before or after, shares it: initialised twice it crashes at the exit.
+    if _EXTENSION not in sys.modules:
+        (file,) = (_folder() / "pywrap").glob(f"{_EXTENSION.rpartition('.')[2]}*.so")
+        sys.modules[_EXTENSION] = _load(_EXTENSION, file)
+    return sys.modules[_EXTENSION].validation
 
 
 def _folder() -> Path:
@@ -74,7 +76,7 @@ def _folder() -> Path:
 
 
 def _load(name: str, file: Path) -> Any:
-    spec = importlib.util.spec_from_file_location(f"{__name__}.{name}", file)
+    spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None  # noqa: S101  for the type checker
     assert spec.loader is not None  # noqa: S101
     module = importlib.util.module_from_spec(spec)
