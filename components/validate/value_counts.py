@@ -10,7 +10,7 @@ from tfx_bsl.cc.tfx_bsl_extension import sketches
 MAX_EXACT = 100_000
 """Different values of a feature that are counted one by one."""
 _DISTINCT_BUCKETS, _TOP_BUCKETS = 16_384, 1_024
-"""As TFDV's own sketches have: the number of different values is right within a percent, a count is too low by at most a
+"""As TFDV's own sketches have: the number of different values is right within a percent, a count is off by at most a
 thousandth of all values."""
 _LARGE_BYTES = 1_024
 _NOT_UTF8, _LARGE = "__BYTES_VALUE__", "__LARGE_BYTES__"
