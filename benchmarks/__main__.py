@@ -7,13 +7,13 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks import ingest, ingest_images, ingest_text, noop, predict, training, warm
+from benchmarks import ingest, ingest_images, ingest_text, noop, predict, statistics, training, warm
 
 
 def main() -> int:
     """Runs every benchmark; returns the exit code."""
     results = []
-    for benchmark in (noop, warm, ingest, ingest_images, ingest_text, training, predict):
+    for benchmark in (noop, warm, ingest, ingest_images, ingest_text, statistics, training, predict):
         for result in benchmark.run():
             results.append(result)
             print(
