@@ -195,13 +195,15 @@ def test_which_schemas_are_left_to_tfdv(schema: str, expected: bool) -> None:
 
 
 def test_a_feature_of_two_types_is_told(write_examples: Any, tmp_path: Path) -> None:
-    examples = write_examples(tmp_path, {"train": [{"fare": 1.5}] * 4})
-    write_examples(tmp_path / "more", {"train": [{"fare": "1.5"}] * 4})
-    for path in (tmp_path / "more" / "Split-train").iterdir():
-        path.rename(examples / "Split-train" / f"z-{path.name}")
+    examples = tmp_path / "Split-train"
+    examples.mkdir()
+    for span, fare in (("1", 1.5), ("2", "1.5")):
+        made = write_examples(tmp_path / span, {"train": [{"fare": fare}]}) / "Split-train"
+        (path,) = (path for path in made.iterdir() if path.stat().st_size)
+        path.rename(examples / f"data-span-{span}-00000-of-00001.tfrecord")
     single = Scan(Counting(), Plan({}))
     with pytest.raises(TensorlineError) as raised:
-        single.split(examples, "train")
+        single.split(tmp_path, "train")
     assert str(raised.value) == (
         "feature 'fare' holds STRING from some record on, and FLOAT before. Expected one type; see what wrote these records."
     )
