@@ -65,6 +65,7 @@ BENCHMARKS = {
     "training": Benchmark(
         "training", "the stage train against bare Keras", quick={"repeats": 1, "pipelines": {"taxi": (5, 3)}}
     ),
+    "statistics": Benchmark("statistics", "statistics against stock StatisticsGen", quick={"copies": (1,)}),
     "evaluate": Benchmark("evaluate", "the Evaluator against TFMA", quick={"copies": (1,)}),
     "predict": Benchmark("predict", "new records against a loop of one's own", quick={"copies": 1, "repeats": 1}),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 from components.errors import TensorlineError
@@ -44,4 +45,15 @@ def _walk(path: Path, size: int, read_header: Callable[[int], bytes]) -> int:
 
 def count_split(folder: Path, split: str) -> int:
     """Number of records in all files of one split of an Examples artifact."""
-    return sum(count_records(path) for path in sorted((folder / f"Split-{split}").iterdir()))
+    return sum(_count_once(path, _version(path)) for path in sorted((folder / f"Split-{split}").iterdir()))
+
+
+def _version(path: Path) -> tuple[int, int, int]:
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+@lru_cache(maxsize=4096)
+def _count_once(path: Path, version: tuple[int, int, int]) -> int:
+    """A stage asks several times for the records of its inputs."""
+    return count_records(path)

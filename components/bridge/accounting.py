@@ -17,12 +17,13 @@ def check_statistics(examples: Path, statistics: Path) -> dict[str, int]:
 
     Raises: AccountingError if they differ (multi-process runners have lost records: data-validation#247).
     """
-    import tensorflow_data_validation as tfdv
+    from tensorflow_metadata.proto.v0 import statistics_pb2
 
     counts = {}
     for folder in sorted(statistics.glob("Split-*")):
         split = folder.name.removeprefix("Split-")
-        num_examples = tfdv.load_stats_binary(str(folder / "FeatureStats.pb")).datasets[0].num_examples
+        content = (folder / "FeatureStats.pb").read_bytes()
+        num_examples = statistics_pb2.DatasetFeatureStatisticsList.FromString(content).datasets[0].num_examples
         counts[split] = _equal("validate", split, count_split(examples, split), num_examples)
     return counts
 

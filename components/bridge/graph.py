@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.bridge.beam import runs_locally
+from components.bridge.beam import runs_here
 from components.bridge.job import Job
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _evaluate(job: Job, channels: Channels) -> list[BaseComponent]:
 
     inputs = {key: channels[key] for key in ("examples", "model", "schema")}
     evaluator: BaseComponent
-    if runs_locally(job.shared.beam):
+    if runs_here(job.shared.beam):
         from components.evaluate.evaluator import Evaluator
 
         evaluator = Evaluator(**inputs, params=job.params.evaluate, seed=job.shared.seed)
@@ -198,6 +198,32 @@ def _ingest_plainly(run: Plainly) -> dict[str, Properties]:
     return {"examples": plain.EXAMPLES_PROPERTIES, "ingest_report": {}}
 
 
+def _validate_plainly(run: Plainly) -> dict[str, Properties]:
+    from components.drift.found import Champion
+    from components.drift.settings import settings_of
+    from components.validate.plain import run as validate
+
+    return validate(
+        run.inputs["examples"],
+        settings_of(run.job.params),
+        run.job.params.validate_,
+        run.job.schema_file if run.job.reviewed_schema is not None else None,
+        Champion(
+            run.inputs.get("baseline_profile"),
+            run.properties.get("baseline_version", ""),
+            run.properties.get("baseline_reason", "this run knows no registry"),
+        ),
+        run.folder,
+        run.temporary,
+    )
+
+
+def _validates_plainly(job: Job) -> bool:
+    from components.validate.counting import needs_tfdv
+
+    return runs_here(job.shared.beam) and not needs_tfdv(job.reviewed_schema)
+
+
 def _evaluate_plainly(run: Plainly) -> dict[str, Properties]:
     from components.evaluate import plain
 
@@ -218,6 +244,7 @@ def _register_plainly(run: Plainly) -> dict[str, Properties]:
 
 WITHOUT_TFX: dict[str, Callable[[Plainly], dict[str, Properties]]] = {
     "ingest": _ingest_plainly,
+    "validate": _validate_plainly,
     "evaluate": _evaluate_plainly,
     "register": _register_plainly,
 }
@@ -227,9 +254,15 @@ It returns the properties of each artifact that it wrote, as `artifact_folder.wr
 tells whether it may be used."""
 
 
+_IF: dict[str, Callable[[Job], bool]] = {
+    "validate": _validates_plainly,
+    "evaluate": lambda job: runs_here(job.shared.beam),
+}
+
+
 def runs_without_tfx(stage: str, job: Job) -> bool:
     """Whether the stage has a function in `WITHOUT_TFX` that does what its components would do."""
-    return stage in WITHOUT_TFX and (stage != "evaluate" or runs_locally(job.shared.beam))
+    return stage in WITHOUT_TFX and (stage not in _IF or _IF[stage](job))
 
 
 INPUTS: dict[str, tuple[str, ...]] = {

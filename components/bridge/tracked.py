@@ -29,7 +29,7 @@ class Tracked:
     """One stage execution and its run.
 
     Attributes:
-        state_folder: As `state_folder` gives it; what ingest keeps there does not depend on the raw data.
+        state_folder: As `state_folder` gives it; what ingest and validate keep there does not depend on which data there are.
     """
 
     job: Job
@@ -126,6 +126,9 @@ def _state_folder(job: Job, stage: str, params: Mapping[str, Any], dependencies:
         params = {**params, "data": data}
         raw_data = Path(job.shared.pipelines[job.name].data)
         dependencies = {path: digest for path, digest in dependencies.items() if Path(path) != raw_data}
+    elif stage == "validate":  # which keeps sums of records, by these and by all that shapes the sums, but for its code
+        params = {}
+        dependencies = {path: digest for path, digest in dependencies.items() if Path(path).parts[0] == "components"}
     inputs = json.dumps({"params": params, "dependencies": dependencies}, sort_keys=True)
     return state_root(job, stage) / hashlib.sha256(inputs.encode()).hexdigest()[:16]
 

@@ -12,14 +12,11 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 
 from components.drift.artifacts import Drift, Profile
 from components.drift.build import Plan, profile_split
+from components.drift.found import EVAL_SPLIT, TRAIN_SPLIT, Champion, find_drift
 from components.drift.kinds import kinds_of
-from components.drift.report import DRIFT_FILE, EVAL_FILE, as_text, judge, load_baseline, write_comparisons
 from components.drift.settings import Settings
-from components.errors import DriftError
 from components.params.models import DriftParams
 from components.validate.measured import Columns
-
-TRAIN_SPLIT, EVAL_SPLIT = "train", "eval"
 
 
 class DataDriftExecutor(base_executor.BaseExecutor):
@@ -40,30 +37,19 @@ class DataDriftExecutor(base_executor.BaseExecutor):
         plan = Plan(kinds_of(tfdv.load_schema_text(str(schema_file)), columns), columns.label, exec_properties["overlap"])
         profile = profile_split(examples, TRAIN_SPLIT, plan)
         profile.write(Path(artifact_utils.get_single_uri(output_dict["profile"])))
-
-        how: dict[str, Any] = {
-            "limits": params.limits.model_dump(),
-            "significance": params.significance,
-            "ignore": params.ignore,
-        }
-        baseline, reason = None, exec_properties["baseline_reason"]
-        if input_dict.get("baseline_profile"):
-            baseline, reason = load_baseline(Path(artifact_utils.get_single_uri(input_dict["baseline_profile"])))
-        version = exec_properties["baseline_version"] or None
-        champion = judge("champion", baseline, profile, version=version, reason=reason, **how)
-        if EVAL_SPLIT in artifact_utils.decode_split_names(artifact.split_names):
-            split = judge("eval", profile, profile_split(examples, EVAL_SPLIT, plan), **how)
-        else:
-            split = judge("eval", None, None, reason="there is no eval split", **how)
-        out = Path(artifact_utils.get_single_uri(output_dict["drift"]))
-        write_comparisons(out, [(DRIFT_FILE, champion), (EVAL_FILE, split)])
-        if params.on_drift == "fail" and champion.drifted:
-            raise DriftError(
-                f"validate.drift: the training data have drifted from those of the champion, version {champion.version}, in "
-                f"{len(champion.drifted)} of {len(champion.features)} features:\n{as_text(champion.as_dict())}\n"
-                "Mend the data. If they are meant to have changed, set validate.drift.on_drift: warn to go on all the same, "
-                "or name the features in validate.drift.ignore."
-            )
+        has_eval = EVAL_SPLIT in artifact_utils.decode_split_names(artifact.split_names)
+        baseline = input_dict.get("baseline_profile")
+        find_drift(
+            profile,
+            profile_split(examples, EVAL_SPLIT, plan) if has_eval else None,
+            Champion(
+                Path(artifact_utils.get_single_uri(baseline)) if baseline else None,
+                exec_properties["baseline_version"],
+                exec_properties["baseline_reason"],
+            ),
+            params,
+            Path(artifact_utils.get_single_uri(output_dict["drift"])),
+        )
 
 
 class DataDriftSpec(component_spec.ComponentSpec):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,7 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 
+from components.errors import AnomalyError
 from components.validate.batches import first_values, read_batches
+
+ANOMALIES_FILE, DIFF_FILE = "anomalies.json", "SchemaDiff.pb"
 
 _FIXES = {
     "ENUM_TYPE_UNEXPECTED_STRING_VALUES": "mend the values, or add them to the feature's string_domain in the schema",
@@ -41,6 +45,32 @@ class Anomaly:
     def as_dict(self) -> dict[str, Any]:
         """JSON types, for anomalies.json."""
         return asdict(self)
+
+
+def report(folder: Path, schema: schema_pb2.Schema, examples: Path, on_anomaly: str, num_shown: int) -> None:
+    """Writes `anomalies.json`, a list of `Anomaly`.
+
+    Args:
+        folder: Of the artifact: `Split-NAME/SchemaDiff.pb` of each split is there, the file goes beside them.
+        schema: Against which the splits were held.
+        examples: Folder of the Examples artifact.
+        on_anomaly: "fail" or "warn".
+        num_shown: Offending examples an anomaly, at most.
+
+    Raises: AnomalyError if there are anomalies and they are to stop the pipeline.
+    """
+    rows = []
+    for file in sorted(folder.glob(f"Split-*/{DIFF_FILE}")):
+        anomalies = anomalies_pb2.Anomalies.FromString(file.read_bytes())
+        rows += collect(anomalies, schema, file.parent.name.removeprefix("Split-"), examples, num_shown)
+    shown = [row.as_dict() for row in rows]
+    text = json.dumps(shown, indent=1, ensure_ascii=False, sort_keys=True)
+    (folder / ANOMALIES_FILE).write_text(text + "\n", encoding="utf-8")
+    if shown and on_anomaly == "fail":
+        raise AnomalyError(
+            f"the data breaks its schema in {len(shown)} place{'s' if len(shown) > 1 else ''}:\n{as_text(shown)}\n"
+            "Mend the data or the schema as each line says, or set validate.on_anomaly: warn to go on all the same."
+        )
 
 
 def collect(

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import tensorflow_data_validation as tfdv
-from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx import types
 from tfx.components.example_validator import component, executor
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts, standard_component_specs
 
-from components.errors import AnomalyError
-from components.validate.anomalies import as_text, collect
-
-ANOMALIES_FILE = "anomalies.json"
+from components.validate.anomalies import report
 
 
 class ExampleValidatorExecutor(executor.Executor):
@@ -28,19 +23,7 @@ class ExampleValidatorExecutor(executor.Executor):
         (schema_file,) = Path(artifact_utils.get_single_uri(input_dict["schema"])).iterdir()
         schema = tfdv.load_schema_text(str(schema_file))
         examples = Path(artifact_utils.get_single_uri(input_dict["examples"]))
-        rows = []
-        for file in sorted(folder.glob(f"Split-*/{executor.DEFAULT_FILE_NAME}")):
-            anomalies = anomalies_pb2.Anomalies.FromString(file.read_bytes())
-            split = file.parent.name.removeprefix("Split-")
-            found = collect(anomalies, schema, split, examples, exec_properties["num_shown"])
-            rows += [anomaly.as_dict() for anomaly in found]
-        text = json.dumps(rows, indent=1, ensure_ascii=False, sort_keys=True)
-        (folder / ANOMALIES_FILE).write_text(text + "\n", encoding="utf-8")
-        if rows and exec_properties["on_anomaly"] == "fail":
-            raise AnomalyError(
-                f"the data breaks its schema in {len(rows)} place{'s' if len(rows) > 1 else ''}:\n{as_text(rows)}\n"
-                "Mend the data or the schema as each line says, or set validate.on_anomaly: warn to go on all the same."
-            )
+        report(folder, schema, examples, exec_properties["on_anomaly"], exec_properties["num_shown"])
         return result
 
 

@@ -6,29 +6,28 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from tensorflow_metadata.proto.v0 import statistics_pb2
+
 from components.bridge import accounting
 from components.bridge.job import Job
 from components.bridge.outcome import Outcome
 from components.drift.report import DRIFT_FILE, EVAL_FILE, told
 from components.drift.report import as_text as as_text_of_drift
 from components.tfrecord import count_split
-from components.validate.anomalies import as_text
+from components.validate.anomalies import ANOMALIES_FILE, as_text
 from components.validate.contents import CONTENTS_FILE, CONTENTS_FOLDER
 from components.validate.contents_report import add_contents
-from components.validate.example_validator import ANOMALIES_FILE
 from components.validate.pictures import statistics_figures
 
 
 def outcome(job: Job, folders: Mapping[str, Path]) -> Outcome:
     """Statistics and anomalies, for the terminal and the run."""
-    import tensorflow_data_validation as tfdv
-
     result = Outcome()
     statistics = {}
     for split in ("train", "eval", "test"):
         file = folders["statistics"] / f"Split-{split}" / "FeatureStats.pb"
         if file.exists():
-            statistics[split] = tfdv.load_stats_binary(str(file)).datasets[0]
+            statistics[split] = statistics_pb2.DatasetFeatureStatisticsList.FromString(file.read_bytes()).datasets[0]
     counts = {split: count_split(folders["examples"], split) for split in statistics}
     num_features = max((len(dataset.features) for dataset in statistics.values()), default=0)
     result.lines.append(f"{accounting.shown(counts)} examples of {num_features} features")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import tensorflow_data_validation as tfdv
-from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import types
 from tfx.components.statistics_gen import component, executor
 from tfx.dsl.components.base import base_component, executor_spec
@@ -16,9 +13,8 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts, standa
 from tfx.utils import io_utils
 
 from components.validate.contents import CONTENTS_FOLDER, write_contents
+from components.validate.counting import statistics_schema
 from components.validate.measured import Columns
-
-_WHOLE_DOMAINS = {"image_domain", "natural_language_domain"}
 
 
 class StatisticsGenExecutor(executor.Executor):
@@ -41,31 +37,6 @@ class StatisticsGenExecutor(executor.Executor):
             write_contents(
                 Path(artifact.uri), splits, columns.images, columns.texts, columns.label, statistics / CONTENTS_FOLDER
             )
-
-
-def statistics_schema(schema: schema_pb2.Schema | None, whole: Collection[str]) -> schema_pb2.Schema | None:
-    """The schema by which TFDV counts.
-
-    TFDV counts every different value of a BYTES feature, and keeps the most frequent ones whole: of 10,000 images of 100 kB
-    that took 5 GB. Only what has an image_domain is taken for bytes, of which just presence and size are counted; so texts get
-    one here as well. ExampleValidator takes such statistics for a feature with a natural_language_domain.
-
-    Args:
-        schema: The reviewed schema, whose domains say what is counted by value; None if there is none.
-        whole: Features that hold images or texts, beside those that the schema calls so.
-
-    Returns: A schema for statistics alone; None if there is nothing to say.
-    """
-    if schema is None and not whole:
-        return None
-    counted = copy.deepcopy(schema) if schema is not None else schema_pb2.Schema()
-    known = {feature.name for feature in counted.feature}
-    for name in sorted(set(whole) - known):
-        counted.feature.add(name=name, type=schema_pb2.BYTES)
-    for feature in counted.feature:
-        if feature.name in whole or feature.WhichOneof("domain_info") in _WHOLE_DOMAINS:
-            feature.image_domain.SetInParent()
-    return counted
 
 
 class StatisticsGenSpec(component_spec.ComponentSpec):

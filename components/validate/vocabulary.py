@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 MAX_WORDS = 250_000
 
@@ -50,6 +51,35 @@ class Vocabulary:
         """Counts the words of a few texts."""
         self.counts.update(words)
         self.num_words += len(words)
+        self._forget()
+
+    def add_counts(self, counts: Mapping[str, int]) -> None:
+        """Likewise of words that were counted."""
+        self.counts.update(counts)
+        self.num_words += sum(counts.values())
+        self._forget()
+
+    def merge(self, other: Vocabulary) -> None:
+        """Takes in another's counts, whose words came in other texts."""
+        self.max_missed += other.max_missed
+        self.counts.update(other.counts)
+        self.num_words += other.num_words
+        self._forget()
+
+    def state(self) -> dict[str, Any]:
+        """JSON types."""
+        words, counts = list(self.counts), list(self.counts.values())
+        return {"words": words, "counts": counts, "num_words": self.num_words, "max_missed": self.max_missed}
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any]) -> Vocabulary:
+        """The inverse of `state`."""
+        made = cls()
+        made.counts = Counter(dict(zip(state["words"], state["counts"], strict=True)))
+        made.num_words, made.max_missed = state["num_words"], state["max_missed"]
+        return made
+
+    def _forget(self) -> None:
         if len(self.counts) > self._max_words:
             lost = sorted(self.counts.values(), reverse=True)[self._max_words // 2]
             self.counts = Counter({word: count for word, count in self.counts.items() if count > lost})

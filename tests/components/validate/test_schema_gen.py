@@ -6,8 +6,6 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
-pytestmark = pytest.mark.slow  # imports TFX
-
 
 def statistics(low: float, high: float, name: str = "tipped") -> statistics_pb2.DatasetFeatureStatisticsList:
     numbers = f"common_stats {{ num_non_missing: 9 }} min: {low} max: {high}"
@@ -24,7 +22,7 @@ def statistics(low: float, high: float, name: str = "tipped") -> statistics_pb2.
     ],
 )
 def test_an_integer_label_of_few_values_gets_its_classes(ranges: list[tuple[float, float]], expected: str) -> None:
-    from components.validate.schema_gen import complete_label
+    from components.validate.inferred import complete_label
 
     schema = text_format.Parse('feature { name: "tipped" type: INT } feature { name: "fare" type: INT }', schema_pb2.Schema())
     complete_label(schema, "tipped", [statistics(*each) for each in ranges])
@@ -47,8 +45,8 @@ def test_an_integer_label_of_few_values_gets_its_classes(ranges: list[tuple[floa
     ],
 )
 def test_what_is_measured_gets_its_range_unless_the_data_have_less(feature: str, least_seen: float, expected: str) -> None:
+    from components.validate.inferred import complete_contents
     from components.validate.measured import Columns
-    from components.validate.schema_gen import complete_contents
 
     kind = "FLOAT" if "float" in expected else "INT"
     text = f'feature {{ name: "{feature}" type: {kind} %s }} feature {{ name: "image" type: BYTES %s }}'
@@ -59,8 +57,8 @@ def test_what_is_measured_gets_its_range_unless_the_data_have_less(feature: str,
 
 
 def test_the_rows_of_windows_get_their_shape() -> None:
+    from components.validate.inferred import complete_shapes
     from components.validate.measured import Columns
-    from components.validate.schema_gen import complete_shapes
 
     counts = "value_count { min: 24 max: 24 } presence { min_count: 1 }"
     text = f'feature {{ name: "fare" type: FLOAT }} feature {{ name: "warmth" type: FLOAT {counts} }}'

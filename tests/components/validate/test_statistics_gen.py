@@ -40,7 +40,7 @@ pytestmark = pytest.mark.slow  # imports TFX
     ],
 )
 def test_the_schema_of_statistics(reviewed: str | None, whole: set[str], expected: str | None) -> None:
-    from components.validate.statistics_gen import statistics_schema
+    from components.validate.counting import statistics_schema
 
     def parsed(text: str | None) -> schema_pb2.Schema | None:
         return None if text is None else text_format.Parse(text, schema_pb2.Schema())
