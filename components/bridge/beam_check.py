@@ -20,7 +20,7 @@ from components.bridge.beam import IN_MEMORY, LOCAL_RUNNER, runs_here
 from components.errors import ParamsError
 from components.params.models import BeamParams
 
-RUNNERS = (LOCAL_RUNNER, "PortableRunner", "FlinkRunner", "SparkRunner", "DataflowRunner")
+RUNNERS = (LOCAL_RUNNER, "PortableRunner", "FlinkRunner", "SparkRunner")
 """Those that docs/runners.md tells of; any other is named in full, `module.Class`."""
 _JARS = {"FlinkRunner": "flink_job_server_jar", "SparkRunner": "spark_job_server_jar"}
 _MASTERS = {"FlinkRunner": ("flink_master", ("[local]", "[auto]")), "SparkRunner": ("spark_master_url", ("local",))}
@@ -40,7 +40,7 @@ def check_beam(beam: BeamParams, *, compiling: bool = False) -> None:
     """
     if runs_here(beam) and beam.options.items() <= BeamParams().options.items():
         return  # nothing to find, and importing Beam takes 2 s
-    _check_runner(beam, compiling=compiling)
+    _check_runner(beam)
     problems = _check_needs(beam) if not compiling else []
     if not problems:
         problems = _check_options(beam, compiling=compiling)
@@ -48,7 +48,7 @@ def check_beam(beam: BeamParams, *, compiling: bool = False) -> None:
         raise ParamsError("\n".join(f"params.yaml: beam.{problem}" for problem in problems))
 
 
-def _check_runner(beam: BeamParams, *, compiling: bool) -> None:
+def _check_runner(beam: BeamParams) -> None:
     if "." in beam.runner:
         module, _, name = beam.runner.rpartition(".")
         try:
@@ -58,16 +58,16 @@ def _check_runner(beam: BeamParams, *, compiling: bool) -> None:
                 f"params.yaml: beam.runner: '{beam.runner}' can't be imported ({error}). Expected a class that can, as "
                 f"module.Class, or one of {', '.join(RUNNERS)}."
             ) from None
-    elif beam.runner not in RUNNERS:
+    elif beam.runner not in {*RUNNERS, "DataflowRunner"}:
         raise ParamsError(
             f"params.yaml: beam.runner: unknown runner '{beam.runner}'{_did_you_mean(beam.runner, RUNNERS)} "
             f"Known: {', '.join(RUNNERS)}; name any other in full: module.Class. {_PAGE} tells what each needs."
         )
-    if beam.runner == "DataflowRunner" and not compiling:
+    if beam.runner.rpartition(".")[2] == "DataflowRunner":
         raise ParamsError(
-            "params.yaml: beam.runner: DataflowRunner's workers can't see this machine's folder artifacts/. Expected a runner "
-            "whose workers can (DirectRunner, or PortableRunner, FlinkRunner, SparkRunner on a shared disk). For Dataflow, "
-            f"compile the pipeline with its artifacts in a bucket: tensorline tfx NAME --runner kubeflow. See {_PAGE}."
+            "params.yaml: beam.runner: Dataflow's workers see neither this machine's artifacts nor a bucket as files, and "
+            "the project's components work on files. Expected a runner whose workers share their disk with the stage: "
+            f"DirectRunner, PortableRunner, FlinkRunner, SparkRunner. See {_PAGE}."
         )
 
 
