@@ -63,8 +63,8 @@ def test_without_kfp_it_says_how_to_install_it(root: Path) -> None:
             "artifacts/tfx",
             "out.yaml",
             {},
-            "tfx --runner kubeflow: --to: got artifacts/tfx. Expected where all steps can put artifacts: gs://BUCKET/FOLDER, or "
-            "the absolute path of a folder that all of them have mounted.",
+            "tfx --runner kubeflow: --to: got artifacts/tfx. Expected where all steps can put artifacts: gs://BUCKET/FOLDER, "
+            "or the absolute path of a folder that all of them have mounted.",
         ),
         (TO_EVALUATE, "gs://b", "out.txt", {}, None),
         (
@@ -80,8 +80,8 @@ def test_without_kfp_it_says_how_to_install_it(root: Path) -> None:
             "gs://b/x",
             "out.yaml",
             {"train": {"strategy": "multi_worker"}},
-            "train.strategy: multi_worker: a step of Kubeflow is one process, and would wait for the others for ever. Expected "
-            "another strategy.",
+            "train.strategy: multi_worker: a step of Kubeflow is one process, and would wait for the others for ever. "
+            "Expected another strategy.",
         ),
     ],
 )
@@ -132,8 +132,8 @@ def test_each_component_is_a_step_with_the_beam_options(spec: dict[str, Any]) ->
         "ExampleValidator": ["ImportSchemaGen", "Ingest", "StatisticsGen"],
         "DataDrift": ["ImportSchemaGen", "Ingest"],
         "Transform": ["ImportSchemaGen", "Ingest"],
-        "RecipeDefaults": ["ImportSchemaGen", "Transform"],
-        "Trainer": ["ImportSchemaGen", "RecipeDefaults", "Transform"],
+        "Tuner": ["ImportSchemaGen", "Transform"],
+        "Trainer": ["ImportSchemaGen", "Transform", "Tuner"],
         "Evaluator": ["ImportSchemaGen", "Ingest", "Trainer"],
         "ModelReport": ["Evaluator", "ExampleValidator", "ImportSchemaGen", "Ingest", "Trainer"],
     }
