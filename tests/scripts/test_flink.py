@@ -23,7 +23,8 @@ def run(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     (programs / "python").symlink_to(sys.executable)
     path = os.pathsep.join([str(Path(sys.executable).parent), str(programs)])
     environment = {"PATH": path, "HOME": str(tmp_path), **variables}
-    return subprocess.run(["/usr/bin/bash", ROOT / "scripts" / "flink.sh"], env=environment, capture_output=True, text=True)
+    command = ["/usr/bin/bash", ROOT / "scripts" / "flink.sh"]
+    return subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
 
 
 def java(tmp_path: Path) -> str:
