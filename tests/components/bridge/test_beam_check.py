@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,11 +10,16 @@ from typing import Any
 
 import grpc
 import pytest
+import yaml
 
 from components.bridge import beam_check
 from components.bridge.beam_check import check_beam
+from components.bridge.graph import STAGES
+from components.bridge.job import Job
+from components.bridge.stage import ON_BEAM
 from components.errors import ParamsError
 from components.params.models import BeamParams
+from tests.conftest import ROOT, working_in
 
 PROCESSES = {"direct_running_mode": "multi_processing", "direct_num_workers": 2}
 KNOWN = "DirectRunner, PortableRunner, FlinkRunner, SparkRunner"
@@ -140,3 +146,29 @@ def test_flink_without_java_or_jar(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         "PipelineOptions; those of the job server itself need one that runs, as job_endpoint."
     )
     check_beam(BeamParams(runner="FlinkRunner", options={"flink_job_server_jar": jar, "parallelism": 2}))
+
+
+def test_the_sections_of_the_page_are_right() -> None:
+    page = (ROOT / "docs" / "runners.md").read_text(encoding="utf-8")
+    sections = [yaml.safe_load(block)["beam"] for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    assert [section["runner"] for section in sections] == ["DirectRunner", "DirectRunner", "PortableRunner", "FlinkRunner"]
+    for section in sections:
+        # Neither the servers nor the jars of the examples are here.
+        assert beam_check._check_options(BeamParams.model_validate(section), compiling=True) == []
+
+
+@pytest.mark.slow
+def test_beam_stages_are_those_with_a_beam_component() -> None:
+    from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+
+    with working_in(ROOT):
+        job = Job.load("taxi", Path())
+        channels: dict[str, Any] = {}
+        found = {}
+        for stage, build in STAGES.items():
+            for component in build(job, channels):
+                channels.update(component.outputs)
+                if issubclass(component.executor_spec.executor_class, BaseBeamExecutor):
+                    found[component.id] = stage
+    assert found == {"StatisticsGen": "validate", "Transform": "transform", "Evaluator": "evaluate"}
+    assert tuple(found.values()) == ON_BEAM
