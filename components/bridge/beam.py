@@ -19,7 +19,7 @@ from typing import Any
 from components.params.models import BeamParams
 
 LOCAL_RUNNER = "DirectRunner"
-BATCHES_BY_SIZE = "--tfxio_use_byte_size_batching=true"
+BATCHES_BY_SIZE = "--tfxio_use_byte_size_batching"  # without a value, which absl takes on no command line of argparse
 FN_API_RUNNER = "apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
 PROCESSES_RUNNER = "components.bridge.processes_runner.ProcessesRunner"
 WORKER_PLUGIN = "--beam_plugins=components.bridge.worker_plugin"

@@ -12,7 +12,7 @@ FLINK = BeamParams(runner="FlinkRunner", options={"flink_master": "localhost:808
 
 
 def test_arguments() -> None:
-    batches, plugin = "--tfxio_use_byte_size_batching=true", "--beam_plugins=components.bridge.worker_plugin"
+    batches, plugin = "--tfxio_use_byte_size_batching", "--beam_plugins=components.bridge.worker_plugin"
     local = [f"--runner={FN_API_RUNNER}", "--direct_running_mode=in_memory", "--direct_num_workers=1", batches]
     assert pipeline_args(LOCAL) == local
     assert pipeline_args(FLINK) == [

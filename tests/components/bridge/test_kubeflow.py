@@ -109,7 +109,7 @@ def test_each_component_is_a_step_with_the_beam_options(spec: dict[str, Any]) ->
         "--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner",
         "--direct_running_mode=in_memory",
         "--direct_num_workers=1",
-        "--tfxio_use_byte_size_batching=true",
+        "--tfxio_use_byte_size_batching",
     ]
     containers = {name: value["container"] for name, value in spec["deploymentSpec"]["executors"].items()}
     assert containers["Transform_executor"] == {
