@@ -1,6 +1,6 @@
 # Every target is a script or a command in scripts/; this file only names them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast lint ui bench lock clean
+.PHONY: help setup run test test-fast lint ui bench flink lock clean
 
 help:  ## shows this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -25,6 +25,9 @@ ui: setup  ## opens the MLflow UI on 127.0.0.1 (PORT=… names the port, else 50
 
 bench: setup  ## measures the stages (OPTIONS="--only stock growth --quick"); the numbers are in benchmarks/README.md
 	@scripts/in_env.sh python -m benchmarks $(OPTIONS)
+
+flink: setup  ## runs penguins on a local Flink, where Java and Beam's job server are (FLINK_JAR=… names the jar)
+	@scripts/in_env.sh scripts/flink.sh
 
 lock:  ## writes requirements.lock anew from pyproject.toml
 	@scripts/lock.sh

@@ -46,6 +46,16 @@ ARTIFACT_TYPES = {
 """Output key, which is also the folder's name → "module:Class" of the artifact's type."""
 
 
+def own_type(class_name: str) -> type[Artifact] | None:
+    """The project's own type of artifact of that name, which TFX knows as `components.NAME`; None if there is none."""
+    for path in ARTIFACT_TYPES.values():
+        module, _, name = path.partition(":")
+        if name == class_name and module != _STANDARD:
+            found: type[Artifact] = getattr(importlib.import_module(module), name)
+            return found
+    return None
+
+
 def uri_of(folder: Path) -> str:
     """The folder's path from the working directory: TFX writes paths into graphs, which are to be the same in every clone."""
     return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)

@@ -23,6 +23,7 @@ from components import progress
 from components.bridge import accounting
 from components.bridge.artifact_folder import existing, load_artifact, save_properties, uri_of, write_properties
 from components.bridge.beam import context_args
+from components.bridge.beam_check import check_beam
 from components.bridge.graph import INPUTS, STAGES, WITHOUT_TFX, Plainly, runs_without_tfx
 from components.bridge.job import Job
 from components.bridge.outcome import Outcome
@@ -40,6 +41,8 @@ RESUMABLE = ("tune", "train")
 """Stages that go on where they were killed, in the same MLflow run."""
 _MAX_STEPS_SHOWN = 100  # of hundreds of trees some lines tell as much; the run has the whole curve
 
+ON_BEAM = ("validate", "transform", "evaluate")
+"""Stages with a Beam-powered component."""
 KEEPING = ("ingest", "validate")
 """Stages that keep what the next run may take, where DVC deletes nothing."""
 
@@ -99,6 +102,8 @@ def run_stage(stage: str, name: str, root: Path) -> list[str]:
     from components.bridge.tracked import state_root, track
 
     job = Job.load(name, root)
+    if stage in ON_BEAM:
+        check_beam(job.shared.beam)
     if stage == "train" and job.params.train.strategy == "multi_worker" and index_of_follower() is not None:
         return _follow(job)
     with (

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.bridge.beam import pipeline_args
 from components.bridge.graph import STAGES
 from components.bridge.job import Job
+
+if TYPE_CHECKING:
+    from tfx.dsl.components.base.base_component import BaseComponent
+
+
+def create_components(job: Job, stages: tuple[str, ...]) -> list[BaseComponent]:
+    """The components of `stages`, in order, each fed by those before."""
+    channels: dict[str, Any] = {}
+    components = []
+    for stage in stages:
+        for component in STAGES[stage](job, channels):
+            components.append(component)
+            channels.update(component.outputs)
+    return components
 
 
 def create_pipeline(job: Job, pipeline_root: Path, metadata_path: Path, stages: tuple[str, ...] = tuple(STAGES)) -> Any:
@@ -21,16 +35,10 @@ def create_pipeline(job: Job, pipeline_root: Path, metadata_path: Path, stages: 
     """
     from tfx.orchestration import metadata, pipeline
 
-    channels: dict[str, Any] = {}
-    components = []
-    for stage in stages:
-        for component in STAGES[stage](job, channels):
-            components.append(component)
-            channels.update(component.outputs)
     return pipeline.Pipeline(
         pipeline_name=job.name,
         pipeline_root=str(pipeline_root),
-        components=components,
+        components=create_components(job, stages),
         metadata_connection_config=metadata.sqlite_metadata_connection_config(str(metadata_path)),
         beam_pipeline_args=pipeline_args(job.shared.beam),
     )

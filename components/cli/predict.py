@@ -62,8 +62,10 @@ def command(
         on_beam = None
         if through_beam:
             from components.bridge.beam import new_pipeline
+            from components.bridge.beam_check import check_beam
             from components.predict.beam import OnBeam
 
+            check_beam(job.shared.beam)
             on_beam = OnBeam(partial(new_pipeline, job.shared.beam), found.folder, output.parent)
         columns = list(dict.fromkeys(keep))
         done = predict(

@@ -11,4 +11,4 @@ class CanaryReport(types.Artifact):
     Apart from the report, since these numbers differ from time to time and no stage depends on them.
     """
 
-    TYPE_NAME = "CanaryReport"
+    TYPE_NAME = "components.CanaryReport"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class IngestReport(types.Artifact):
     """Counts (`ingest.json`) and bad records (`rejects.csv`) of an ingest."""
 
-    TYPE_NAME = "IngestReport"
+    TYPE_NAME = "components.IngestReport"
 
 
 class IngestSpec(ComponentSpec):

@@ -745,8 +745,9 @@ class BeamParams(Params):
     options: dict[Name, str | int | bool] = {"direct_running_mode": "in_memory", "direct_num_workers": 1}
 
     def args(self) -> list[str]:
-        """The command-line form that Beam takes."""
-        return [f"--runner={self.runner}", *(f"--{key}={value}" for key, value in self.options.items())]
+        """The command-line form that Beam takes: a flag that is true stands alone, one that is false is left out."""
+        given = ((key, value) for key, value in self.options.items() if value is not False)
+        return [f"--runner={self.runner}", *(f"--{key}" if value is True else f"--{key}={value}" for key, value in given)]
 
 
 class WarmParams(Params):

@@ -8,4 +8,4 @@ from tfx import types
 class Registration(types.Artifact):
     """A folder of registration.json: model name, version, digest, verdict, reason, whether the champion moved, run id."""
 
-    TYPE_NAME = "Registration"
+    TYPE_NAME = "components.Registration"

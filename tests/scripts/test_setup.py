@@ -88,7 +88,7 @@ def test_ci_and_the_workflow_call_the_same_targets() -> None:
     job = yaml.safe_load(read(".github/workflows/ci.yml"))["jobs"]["test"]
     assert [step["run"] for step in job["steps"] if "run" in step] == ["make lint", ".ci/run"]
     targets = re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE)
-    assert targets == ["help", "setup", "run", "test", "test-fast", "lint", "ui", "bench", "lock", "clean"]
+    assert targets == ["help", "setup", "run", "test", "test-fast", "lint", "ui", "bench", "flink", "lock", "clean"]
 
 
 def test_workflow_has_least_rights_and_pinned_actions() -> None:

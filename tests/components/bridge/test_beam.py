@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from components.bridge.beam import FN_API_RUNNER, context_args, pipeline_args
+from components.bridge.beam import FN_API_RUNNER, PROCESSES_RUNNER, context_args, pipeline_args, runs_here
 from components.params.models import BeamParams
 
 LOCAL = BeamParams()
@@ -12,11 +12,34 @@ FLINK = BeamParams(runner="FlinkRunner", options={"flink_master": "localhost:808
 
 
 def test_arguments() -> None:
-    batches = "--tfxio_use_byte_size_batching=true"
+    batches, plugin = "--tfxio_use_byte_size_batching", "--beam_plugins=components.bridge.worker_plugin"
     local = [f"--runner={FN_API_RUNNER}", "--direct_running_mode=in_memory", "--direct_num_workers=1", batches]
     assert pipeline_args(LOCAL) == local
-    assert pipeline_args(FLINK) == ["--runner=FlinkRunner", "--flink_master=localhost:8081", "--parallelism=4", batches]
-    assert context_args(FLINK) == {"beam_pipeline_args": pipeline_args(FLINK)}
+    assert pipeline_args(FLINK) == [
+        "--runner=FlinkRunner",
+        "--flink_master=localhost:8081",
+        "--parallelism=4",
+        batches,
+        plugin,
+    ]
+    several = BeamParams(options={"direct_running_mode": "multi_processing"})
+    expected = [f"--runner={PROCESSES_RUNNER}", "--direct_running_mode=multi_processing", batches, plugin]
+    assert pipeline_args(several) == expected
+
+
+@pytest.mark.parametrize(
+    ("beam", "here"),
+    [
+        (LOCAL, True),
+        (BeamParams(options={}), True),
+        (BeamParams(options={"temp_location": "/tmp/beam"}), True),  # noqa: S108
+        (BeamParams(options={"direct_running_mode": "multi_threading"}), False),
+        (BeamParams(options={"direct_running_mode": "multi_processing"}), False),
+        (FLINK, False),
+    ],
+)
+def test_only_in_memory_runs_here(beam: BeamParams, *, here: bool) -> None:
+    assert runs_here(beam) is here
 
 
 @pytest.mark.slow

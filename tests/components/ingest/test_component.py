@@ -51,7 +51,7 @@ def test_spec():
     assert component.spec.exec_properties == {"data": PARAMS.model_dump_json(), "schema": ""}
     assert {key: channel.type.TYPE_NAME for key, channel in component.outputs.items()} == {
         "examples": "Examples",
-        "ingest_report": "IngestReport",
+        "ingest_report": "components.IngestReport",
     }
     assert text_format.Parse(Ingest(data=PARAMS, schema=SCHEMA).spec.exec_properties["schema"], schema_pb2.Schema()) == SCHEMA
 
