@@ -32,16 +32,17 @@ def read_serialized(folder: Path, split: str, batch_size: int = 8192) -> Iterato
     return read_files(sorted((folder / f"Split-{split}").iterdir()), batch_size)
 
 
-def read_files(paths: Iterable[Path], batch_size: int = 8192) -> Iterator[list[bytes]]:
-    """Likewise of any TFRecord files, gzip where they are called .gz, or plain.
+def read_files(paths: Iterable[Path], batch_size: int = 8192, max_bytes: int | None = None) -> Iterator[list[bytes]]:
+    """Likewise of any TFRecord files, gzip where they are called .gz, or plain; `max_bytes` None: MAX_BATCH_BYTES.
 
     Raises: TensorlineError if a file is damaged.
     """
     batch: list[bytes] = []
     size_bytes = 0
+    limit_bytes = MAX_BATCH_BYTES if max_bytes is None else max_bytes
     for path in paths:
         for record in _records(path):
-            if batch and (len(batch) == batch_size or size_bytes + len(record) > MAX_BATCH_BYTES):
+            if batch and (len(batch) == batch_size or size_bytes + len(record) > limit_bytes):
                 yield batch
                 batch, size_bytes = [], 0
             batch.append(record)
