@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from functools import lru_cache
 from pathlib import Path
+from typing import BinaryIO
 
 import google_crc32c
 import numpy as np
@@ -39,6 +40,12 @@ def _content(values: pa.Array) -> tuple[memoryview, np.ndarray]:
     return memoryview(content if content is not None else b""), positions
 
 
+def append(file: BinaryIO, framed: pa.Array) -> None:
+    """Writes records that `frame` made to a file."""
+    content, offsets = _content(framed)
+    file.write(content[offsets[0] : offsets[-1]])
+
+
 class ShardWriter:
     """Writes one split as `data-00000-of-0000N.tfrecord` and so on, or under another name than `data`.
 
@@ -65,8 +72,7 @@ class ShardWriter:
         for index, path in enumerate(self._paths):
             part = framed.take(pa.array(np.arange((index - self.num_records) % num_shards, len(framed), num_shards)))
             if len(part):
-                content, offsets = _content(part)
                 # Opened for each block, so that ten thousand shards need no ten thousand file handles.
                 with path.open("ab") as file:
-                    file.write(content[offsets[0] : offsets[-1]])
+                    append(file, part)
         self.num_records += len(framed)

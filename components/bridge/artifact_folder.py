@@ -72,15 +72,21 @@ def write_properties(values: Mapping[str, Mapping[str, Any]], folder: Path) -> N
         (folder / PROPERTIES_FILE).write_text(json.dumps(values, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
+def existing(key: str, folder: Path) -> Path:
+    """`folder`, which holds the artifact. Raises: TensorlineError if there is no such folder."""
+    if not folder.is_dir():
+        raise TensorlineError(
+            f"{folder}: no such folder. Expected the artifact '{key}'; run the stages before this one: dvc repro"
+        )
+    return folder
+
+
 def load_artifact(key: str, folder: Path) -> Artifact:
     """The artifact that lies in `folder`.
 
     Raises: TensorlineError if there is no such folder.
     """
-    if not folder.is_dir():
-        raise TensorlineError(
-            f"{folder}: no such folder. Expected the artifact '{key}'; run the stages before this one: dvc repro"
-        )
+    existing(key, folder)
     module, _, class_name = ARTIFACT_TYPES[key].partition(":")
     artifact: Artifact = getattr(importlib.import_module(module), class_name)()
     artifact.uri = uri_of(folder)

@@ -19,15 +19,20 @@ BATCHES_BY_SIZE = "--tfxio_use_byte_size_batching=true"
 FN_API_RUNNER = "apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
 
 
+def runs_locally(beam: BeamParams) -> bool:
+    """Whether the work stays on this machine, so that it may be done without Beam."""
+    return beam.runner == LOCAL_RUNNER
+
+
 def pipeline_args(beam: BeamParams) -> list[str]:
     """The arguments of a Beam pipeline, for TFX's own runners."""
-    local = beam.runner == LOCAL_RUNNER
+    local = runs_locally(beam)
     return [*(beam.model_copy(update={"runner": FN_API_RUNNER}) if local else beam).args(), BATCHES_BY_SIZE]
 
 
 def context_args(beam: BeamParams) -> dict[str, Any]:
     """What the bridge gives to a Beam executor's Context."""
-    if beam.runner != LOCAL_RUNNER:
+    if not runs_locally(beam):
         return {"beam_pipeline_args": pipeline_args(beam)}
 
     def make_pipeline() -> Any:

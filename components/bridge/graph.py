@@ -7,9 +7,12 @@ where the inputs are the outputs of the stages before. Each stage imports only w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from components.bridge.beam import runs_locally
 from components.bridge.job import Job
 
 if TYPE_CHECKING:
@@ -67,11 +70,12 @@ def _validate(job: Job, channels: Channels) -> list[BaseComponent]:
 def _transform(job: Job, channels: Channels) -> list[BaseComponent]:
     from tfx.proto import transform_pb2
 
-    from components.transform.component import Transform
+    from components.transform.component import BeamTransform, Transform
 
+    component = Transform if runs_locally(job.shared.beam) else BeamTransform
     splits = transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"])
     return [
-        Transform(
+        component(
             examples=channels["examples"],
             schema=channels["schema"],
             preprocessing_fn="components.transform.preprocessing.preprocessing_fn",
@@ -162,22 +166,59 @@ STAGES: dict[str, Builder] = {
 """Stage → function from the job and the channels of the artifacts made before (by output key) to its components, in order."""
 
 
-def _ingest_plainly(job: Job, folder: Path, temporary: Path) -> dict[str, Properties]:
-    from components.ingest.plain import EXAMPLES_PROPERTIES, exec_properties, keeps_state, run
+@dataclass(frozen=True)
+class Plainly:
+    """What a function of `WITHOUT_TFX` works with.
+
+    Attributes:
+        job: The pipeline.
+        inputs: Folders of the artifacts that are there already, by output key.
+        folder: Where to write artifacts, each under its key.
+        temporary: For whatever else, and for what ingest keeps.
+        properties: Exec properties that only this run knows.
+    """
+
+    job: Job
+    inputs: Mapping[str, Path]
+    folder: Path
+    temporary: Path
+    properties: Mapping[str, Any]
+
+
+def _ingest_plainly(run: Plainly) -> dict[str, Properties]:
+    from components.ingest import plain
 
     for key in ("examples", "ingest_report"):
-        (folder / key).mkdir()
-    properties = exec_properties(job.params.data, job.reviewed_schema)
-    state = temporary / "Ingest" if keeps_state(properties) else None  # as TFX names it
-    run(properties, folder / "examples", folder / "ingest_report", state)
-    return {"examples": EXAMPLES_PROPERTIES, "ingest_report": {}}
+        (run.folder / key).mkdir()
+    properties = plain.exec_properties(run.job.params.data, run.job.reviewed_schema)
+    state = run.temporary / "Ingest" if plain.keeps_state(properties) else None  # as TFX names it
+    plain.run(properties, run.folder / "examples", run.folder / "ingest_report", state)
+    return {"examples": plain.EXAMPLES_PROPERTIES, "ingest_report": {}}
 
 
-WITHOUT_TFX: dict[str, Callable[[Job, Path, Path], dict[str, Properties]]] = {"ingest": _ingest_plainly}
-"""Stage → function that does what the executor of its one component does, which needs no TensorFlow, whereas TFX does.
+def _transform_plainly(run: Plainly) -> dict[str, Properties]:
+    from components.bridge.beam import new_pipeline
+    from components.transform import plain
 
-It takes the job, the folder to write artifacts to (each under its key), and a temporary one; it returns the
-properties of each artifact, as `artifact_folder.write_properties` takes them."""
+    to = {key: run.folder / key for key in ("transform_graph", "transformed_examples")}
+    plain.run(run.inputs, to, run.job.recipe_config(), partial(new_pipeline, run.job.shared.beam))
+    return {"transform_graph": {}, "transformed_examples": plain.TRANSFORMED_PROPERTIES}
+
+
+WITHOUT_TFX: dict[str, Callable[[Plainly], dict[str, Properties]]] = {
+    "ingest": _ingest_plainly,
+    "transform": _transform_plainly,
+}
+"""Stage → function that does what the executors of its components do, which need not import TFX, whereas components do.
+
+It returns the properties of each artifact that it wrote, as `artifact_folder.write_properties` takes them. `runs_without_tfx`
+tells whether it may be used."""
+
+
+def runs_without_tfx(stage: str, job: Job) -> bool:
+    """Whether the stage has a function in `WITHOUT_TFX` that does what its components would do."""
+    return stage in WITHOUT_TFX and (stage != "transform" or runs_locally(job.shared.beam))
+
 
 INPUTS: dict[str, tuple[str, ...]] = {
     "ingest": (),

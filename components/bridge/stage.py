@@ -15,15 +15,16 @@ import shutil
 import tempfile
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from components import progress
 from components.bridge import accounting
-from components.bridge.artifact_folder import load_artifact, save_properties, uri_of, write_properties
+from components.bridge.artifact_folder import existing, load_artifact, save_properties, uri_of, write_properties
 from components.bridge.beam import context_args
-from components.bridge.graph import INPUTS, STAGES, WITHOUT_TFX
+from components.bridge.graph import INPUTS, STAGES, WITHOUT_TFX, Plainly, runs_without_tfx
 from components.bridge.job import Job
 from components.bridge.outcome import Outcome
 from components.bridge.recipe import is_recipe_error
@@ -181,8 +182,8 @@ def execute(
 
     Returns: The folders that were made, by output key.
     """
-    if stage in WITHOUT_TFX:
-        return _execute_plainly(job, stage, scratch, state or scratch / ".tmp")
+    if runs_without_tfx(stage, job):
+        return _execute_plainly(job, stage, folders, scratch, properties, state or scratch / ".tmp")
     from tfx.types import channel_utils
 
     channels = {key: channel_utils.as_channel([load_artifact(key, folder)]) for key, folder in folders.items()}
@@ -198,23 +199,34 @@ def execute(
             made[component.id, key] = artifact
         known = {key: value for key, value in properties.items() if key in component.spec.PARAMETERS}
         exec_properties = {**component.spec.exec_properties, **known}
-        try:
+        with _recipe_errors_as_ours():
             _executor(component, job, state or scratch / ".tmp").Do(inputs, outputs, exec_properties)
-        except ValueError as error:
-            if is_recipe_error(error):  # recipes know no errors of ours
-                raise UserError(str(error)) from error
-            raise
     for artifact in made.values():
         save_properties(artifact, Path(artifact.uri))
     return {key: scratch / key for _, key in made}
 
 
-def _execute_plainly(job: Job, stage: str, scratch: Path, temporary: Path) -> dict[str, Path]:
+def _execute_plainly(
+    job: Job, stage: str, folders: Mapping[str, Path], scratch: Path, properties: Mapping[str, Any], temporary: Path
+) -> dict[str, Path]:
     """As `execute`, without TFX, whose import takes longer than such a stage."""
-    made = WITHOUT_TFX[stage](job, Path(uri_of(scratch)), Path(uri_of(temporary)))
-    for key, properties in made.items():
-        write_properties(properties, scratch / key)
+    inputs = {key: Path(uri_of(existing(key, folder))) for key, folder in folders.items()}
+    with _recipe_errors_as_ours():
+        made = WITHOUT_TFX[stage](Plainly(job, inputs, Path(uri_of(scratch)), Path(uri_of(temporary)), properties))
+    for key, values in made.items():
+        write_properties(values, scratch / key)
     return {key: scratch / key for key in made}
+
+
+@contextmanager
+def _recipe_errors_as_ours() -> Iterator[None]:
+    """Recipes know no errors of ours. Raises: UserError for what a recipe refuses."""
+    try:
+        yield
+    except ValueError as error:
+        if is_recipe_error(error):
+            raise UserError(str(error)) from error
+        raise
 
 
 def _resolve(channel: Any, made: Mapping[tuple[str, str], Artifact]) -> list[Artifact]:
