@@ -1,17 +1,19 @@
 """Hands the Beam runner of params.yaml to the components.
 
-Three things are not as Beam and TFX have them:
+Four things are not as Beam and TFX have them:
 
 * Beam's DirectRunner first tries Prism, for which it downloads a program; what is meant is its in-process FnApiRunner.
 * TFX packs itself into an archive for remote workers (2 s a component); where the work stays in this process, nobody reads it.
 * Beam batches records by how long the last batch took, so sums are rounded differently in every run. Batches by size make
   statistics and transforms the same every time.
+* Building a pipeline takes longer than running it where data are small: `beam_mends`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from components.bridge.beam_mends import mend
 from components.params.models import BeamParams
 
 LOCAL_RUNNER = "DirectRunner"
@@ -43,6 +45,7 @@ def context_args(beam: BeamParams) -> dict[str, Any]:
         from apache_beam.runners.portability.fn_api_runner import fn_runner
         from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
+        mend()
         flags.FLAGS(["tensorline", BATCHES_BY_SIZE], known_only=True)
         options = apache_beam.options.pipeline_options.PipelineOptions(beam.args())
         encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
