@@ -135,12 +135,12 @@ except SystemExit as leaving:
     by_stage = root / "artifacts" / "penguins"
 
     # The same, as TFX's executor does it.
-    from components.bridge import stage
+    from components.bridge import graph, stage
     from components.bridge.artifact_folder import load_artifact
     from components.bridge.job import Job
 
     with working_in(root), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "WITHOUT_TFX", {})
+        patch.setattr(graph, "WITHOUT_TFX", {})
         (root / "by_tfx").mkdir()
         stage.execute(Job.load("penguins", root), "ingest", {}, root / "by_tfx", {})
         assert load_artifact("examples", by_stage / "examples").split_names == '["train", "eval", "test"]'
