@@ -201,7 +201,8 @@ def _transform_plainly(run: Plainly) -> dict[str, Properties]:
     from components.transform import plain
 
     to = {key: run.folder / key for key in ("transform_graph", "transformed_examples")}
-    plain.run(run.inputs, to, run.job.recipe_config(), partial(new_pipeline, run.job.shared.beam))
+    kept = run.temporary / "Transform" if run.job.params.data.has_spans else None
+    plain.run(run.inputs, to, run.job.recipe_config(), partial(new_pipeline, run.job.shared.beam), kept)
     return {"transform_graph": {}, "transformed_examples": plain.TRANSFORMED_PROPERTIES}
 
 

@@ -41,7 +41,7 @@ RESUMABLE = ("tune", "train")
 """Stages that go on where they were killed, in the same MLflow run."""
 _MAX_STEPS_SHOWN = 100  # of hundreds of trees some lines tell as much; the run has the whole curve
 
-KEEPING = ("ingest",)
+KEEPING = ("ingest", "transform")
 """Stages that keep what the next run may take, where DVC deletes nothing."""
 
 _KEY = re.compile(r"^(?=(?:recipe|data|validate|transform|model|tune|train|evaluate|register)[.:] ?\S)", re.MULTILINE)

@@ -29,7 +29,8 @@ class Tracked:
     """One stage execution and its run.
 
     Attributes:
-        state_folder: As `state_folder` gives it; what ingest keeps there does not depend on the raw data.
+        state_folder: As `state_folder` gives it; what ingest and transform keep there, span by span, does not
+            depend on the data.
     """
 
     job: Job
@@ -126,6 +127,10 @@ def _state_folder(job: Job, stage: str, params: Mapping[str, Any], dependencies:
         params = {**params, "data": data}
         raw_data = Path(job.shared.pipelines[job.name].data)
         dependencies = {path: digest for path, digest in dependencies.items() if Path(path) != raw_data}
+    elif stage == "transform":  # likewise of the examples; what is made of the graph is not kept, nor of the anomalies
+        artifacts = f"artifacts/{job.name}"
+        other = (f"{artifacts}/examples", f"{artifacts}/anomalies")
+        dependencies = {path: digest for path, digest in dependencies.items() if path not in other}
     inputs = json.dumps({"params": params, "dependencies": dependencies}, sort_keys=True)
     return state_root(job, stage) / hashlib.sha256(inputs.encode()).hexdigest()[:16]
 

@@ -18,7 +18,11 @@ TRANSFORMED_PROPERTIES: dict[str, dict[str, Any]] = {"properties": {"split_names
 
 
 def run(
-    inputs: Mapping[str, Path], outputs: Mapping[str, Path], config: Mapping[str, Any], make_pipeline: Callable[[], Any]
+    inputs: Mapping[str, Path],
+    outputs: Mapping[str, Path],
+    config: Mapping[str, Any],
+    make_pipeline: Callable[[], Any],
+    kept: Path | None = None,
 ) -> None:
     """Writes the transform graph and the transformed examples.
 
@@ -27,6 +31,7 @@ def run(
         outputs: Folders to write `transform_graph` and `transformed_examples` to; they need not be there.
         config: As `Job.recipe_config` makes it.
         make_pipeline: Makes an empty Beam pipeline on a local runner.
+        kept: Folder of what is kept of the analysis of spans; it need not be there. None if nothing is.
 
     Raises: As `analysis.analyse` and `materialise.materialise`.
     """
@@ -43,5 +48,5 @@ def run(
     files = sorted((inputs["examples"] / f"Split-{ANALYZED_SPLIT}").iterdir())
     for folder in outputs.values():
         folder.mkdir(parents=True, exist_ok=True)
-    analyse(files, text_format.Parse(text, schema_pb2.Schema()), function, outputs["transform_graph"], make_pipeline)
+    analyse(files, text_format.Parse(text, schema_pb2.Schema()), function, outputs["transform_graph"], make_pipeline, kept)
     materialise(outputs["transform_graph"], inputs["examples"], outputs["transformed_examples"], TRANSFORMED_SPLITS)
