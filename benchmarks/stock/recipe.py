@@ -70,7 +70,7 @@ class StockTaxi(Classifier):
             for name, tensor in zip(names, network.inputs, strict=True)
         }
         model = tf.keras.Model(inputs, network([inputs[name] for name in names]))
-        model.compile(tf.keras.optimizers.Adam(0.001), "binary_crossentropy", [tf.keras.metrics.BinaryAccuracy()])
+        model.compile(tf.keras.optimizers.Adam(0.001), "binary_crossentropy", metrics=[tf.keras.metrics.BinaryAccuracy()])
         return model
 
     def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, data: tf.data.Dataset, **arguments: Any) -> Any:

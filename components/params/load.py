@@ -5,8 +5,10 @@ A message reads `pipelines/taxi/params.yaml: train.epochs: expected an integer >
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
+import importlib.util
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -90,7 +92,31 @@ def recipe_package(recipe: str) -> tuple[str, str]:
     module, separator, class_name = recipe.partition(":")
     if not separator:
         raise KeyError(recipe)
-    return getattr(importlib.import_module(module), class_name).params_package, recipe
+    stated = _stated_package(module, class_name)
+    return stated or getattr(importlib.import_module(module), class_name).params_package, recipe
+
+
+def _stated_package(module: str, class_name: str) -> str | None:
+    """The `params_package` that the source of the class states; None if it says so in another way, or there is no such class.
+
+    A recipe imports TensorFlow, which not every stage needs.
+    """
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        return None
+    try:
+        tree = ast.parse(Path(spec.origin).read_bytes())
+    except SyntaxError:
+        return None  # the import says so
+    classes = [each for each in tree.body if isinstance(each, ast.ClassDef) and each.name == class_name]
+    for statement in (inner for each in classes for inner in each.body):
+        match statement:
+            case (
+                ast.Assign(targets=[ast.Name(id="params_package")], value=ast.Constant(value=str() as package))
+                | ast.AnnAssign(target=ast.Name(id="params_package"), value=ast.Constant(value=str() as package))
+            ):
+                return package
+    return None
 
 
 def section_models(recipe: str) -> dict[str, type[pydantic.BaseModel]]:

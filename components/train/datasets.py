@@ -15,6 +15,9 @@ from components.train.oversampling import oversampled
 IN_MEMORY_LIMIT_BYTES = 512 * 2**20
 """Splits smaller than this on disk are parsed once and kept in memory."""
 _PARSED_AT_ONCE = 8192
+_CHUNK_BYTES = 32 * 2**20
+_CHUNK_BATCHES = 32
+"""So many rows are dealt out at once, and then cut into batches: what a step of the input pipeline costs is shared by many."""
 
 
 def expand(patterns: Sequence[str]) -> list[str]:
@@ -33,8 +36,8 @@ def make_dataset(
 ) -> tf.data.Dataset:
     """Batches of (features, label), or of features alone.
 
-    A split that fits in memory is parsed once, and an epoch deals out rows of it; a larger one is read and parsed anew in
-    every epoch. The batches are the same.
+    A split that fits in memory is parsed once, and an epoch deals out its rows, all of them shuffled; a larger one is read and
+    parsed anew in every epoch, and shuffled as far as a buffer of 100,000 records reaches.
 
     Args:
         files: TFRecord files of transformed tf.Examples, plain or gzip.
@@ -55,29 +58,61 @@ def make_dataset(
     columns: dict[str, Any] = {}
     if sum(Path(file).stat().st_size for file in files) <= IN_MEMORY_LIMIT_BYTES and not _is_sparse(spec):
         columns = _parsed(dataset, spec)
-    if columns:  # what is shuffled and drawn are then the numbers of rows
-        dataset = tf.data.Dataset.range(next(iter(columns.values())).shape[0])
 
     def read(records: tf.Tensor, names: Iterable[str]) -> dict[str, Any]:
-        if columns:
+        if columns:  # what is shuffled and drawn are then the numbers of rows
             return {name: tf.gather(columns[name], records) for name in names}
         features: dict[str, Any] = tf.io.parse_example(records, {name: spec[name] for name in names})
         return features
-
-    num_examples = int(dataset.reduce(np.int64(0), lambda count, _: count + 1))
-    if class_weights is not None and shuffle_seed is not None and label is not None:
-        dataset, num_examples = oversampled(
-            dataset, lambda records: read(records, [label])[label], class_weights, shuffle_seed
-        )
-    elif shuffle_seed is not None:
-        dataset = dataset.shuffle(100_000, seed=shuffle_seed, reshuffle_each_iteration=True)
 
     def batch_of(records: tf.Tensor) -> Any:
         features = densify(read(records, spec))
         return features if label is None else (features, features.pop(label))
 
-    batches = dataset.batch(batch_size).map(batch_of, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    if columns and (class_weights is None or shuffle_seed is None or label is None):
+        num_examples = next(iter(columns.values())).shape[0]
+        size = _chunk_size(columns, batch_size)
+        batches = _row_numbers(num_examples, size, shuffle_seed).map(batch_of, num_parallel_calls=tf.data.AUTOTUNE)
+        if size != batch_size:
+            batches = batches.rebatch(batch_size)
+    else:
+        if columns:
+            dataset = tf.data.Dataset.range(next(iter(columns.values())).shape[0])
+        num_examples = int(dataset.reduce(np.int64(0), lambda count, _: count + 1))
+        if class_weights is not None and shuffle_seed is not None and label is not None:
+            dataset, num_examples = oversampled(
+                dataset, lambda records: read(records, [label])[label], class_weights, shuffle_seed
+            )
+        elif shuffle_seed is not None:
+            dataset = dataset.shuffle(100_000, seed=shuffle_seed, reshuffle_each_iteration=True)
+        batches = dataset.batch(batch_size).map(batch_of, num_parallel_calls=tf.data.AUTOTUNE)
+    batches = batches.prefetch(tf.data.AUTOTUNE)
     return batches.apply(tf.data.experimental.assert_cardinality(math.ceil(num_examples / batch_size)))
+
+
+def _row_numbers(num_rows: int, size: int, shuffle_seed: int | None) -> tf.data.Dataset:
+    """0 … num_rows - 1, `size` at once; with a seed in another order each time that it is iterated over.
+
+    `Dataset.shuffle` deals out one element after the other, which takes longer than all the rest of the pipeline.
+    """
+    starts = tf.data.Dataset.range(0, num_rows, size)
+    if shuffle_seed is None:
+        return starts.map(lambda start: tf.range(start, tf.minimum(start + size, num_rows)))
+
+    def one_epoch(drawn: tf.Tensor) -> tf.data.Dataset:
+        rows = tf.random.experimental.stateless_shuffle(tf.range(num_rows, dtype=tf.int64), seed=[drawn, shuffle_seed])
+        return starts.map(lambda start: rows[start : start + size])
+
+    epochs = tf.data.Dataset.random(seed=shuffle_seed, rerandomize_each_iteration=True).take(1)
+    return epochs.flat_map(one_epoch)
+
+
+def _chunk_size(columns: Mapping[str, tf.Tensor | tf.RaggedTensor], batch_size: int) -> int:
+    """How many rows to deal out at once, for batches of `batch_size`."""
+    if any(isinstance(values, tf.RaggedTensor) for values in columns.values()):
+        return batch_size  # each batch is padded to its own longest
+    row_bytes = sum(values.dtype.size * math.prod(values.shape[1:]) for values in columns.values())
+    return batch_size * max(1, min(_CHUNK_BATCHES, _CHUNK_BYTES // max(1, row_bytes * batch_size)))
 
 
 def _parsed(examples: tf.data.Dataset, spec: Mapping[str, Any]) -> dict[str, tf.Tensor | tf.RaggedTensor]:

@@ -12,6 +12,7 @@ import select
 import signal
 import socket
 import sys
+import time
 from typing import Any
 
 from components.environment import prepare
@@ -23,6 +24,9 @@ SWITCH = "TENSORLINE_WARM"
 _CONNECT_S = 2.0
 _ANSWER_S = 10.0
 _END_S = 30.0
+_HEAD_START_S = 1.0
+_IMPORTS_S = 60.0
+"""More than the imports take."""
 _GROUP = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 """What a terminal sends to all processes of a command."""
 _ONE = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
@@ -39,11 +43,13 @@ class StillRunningError(Exception):
     """The stage can't be begun again, for its process goes on, and nobody can tell how it ends."""
 
 
-def begin(what: str) -> tuple[int | None, str]:
+def begin(what: str, *, imports_much: bool = True) -> tuple[int | None, str]:
     """Has the warm server run this program, with these arguments, if it can.
 
     Args:
         what: The program in a few words, for logs.
+        imports_much: Whether this program itself would import for about as long as a server does that has already begun to,
+            so that it waits for that one.
 
     Returns: (exit code, …) if it ran; (None, how this process itself is to be called in the stage's log) if it is to run here.
         Does not return if the stage was killed by a signal: this process dies of the same.
@@ -55,6 +61,8 @@ def begin(what: str) -> tuple[int | None, str]:
         require_wanted()
         place = Place(os.getcwd())
         connection = connect(place)
+        if connection is None and imports_much and _has_head_start(place):
+            connection = _await(place)
         if connection is None:
             start(place)
             raise ColdError("no warm server is ready yet; one is being started")
@@ -109,6 +117,30 @@ def connect(place: Place) -> socket.socket | None:
         connection.close()
         raise
     return connection
+
+
+def _has_head_start(place: Place) -> bool:
+    """Whether a server began to import some time ago. It says nothing in its log until it has imported."""
+    try:
+        began = os.stat(place.log).st_mtime
+    except FileNotFoundError:
+        return False
+    return _HEAD_START_S < time.time() - began < _IMPORTS_S
+
+
+def _await(place: Place) -> socket.socket | None:
+    """A connection to the server that is importing; None if it left instead. Raises: ColdError, OSError as `connect`."""
+    give_up = time.monotonic() + _IMPORTS_S
+    while time.monotonic() < give_up:
+        lock = place.lock()
+        if lock is not None:
+            os.close(lock)
+            return None
+        for _ in range(10):
+            if (connection := connect(place)) is not None:
+                return connection
+            time.sleep(0.05)
+    return None
 
 
 def start(place: Place) -> None:

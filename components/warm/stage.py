@@ -7,7 +7,7 @@ from components.warm.client import begin
 
 def run(stage: str) -> int:
     """Runs the stage as the command line says, warm if that is possible; returns the exit code as `bridge.stage.main` does."""
-    exit_code, how = begin(stage)
+    exit_code, how = begin(stage, imports_much=stage != "ingest")
     if exit_code is not None:
         return exit_code
     from components.bridge.stage import main

@@ -37,6 +37,9 @@ def test_a_pipeline_may_bring_its_own_recipe(tmp_path: Path, monkeypatch: pytest
     importlib.invalidate_caches()
     assert load_pipeline("mpg", root).transform.ignore == ["car_name"]
     assert recipe_package("pipelines.mpg.recipe:Own") == ("recipes.tabular", "pipelines.mpg.recipe:Own")
+    assert "pipelines.mpg.recipe" not in sys.modules  # which would import TensorFlow, in stages that need none
+    (package / "heir.py").write_text("from pipelines.mpg import recipe\n\n\nclass Heir(recipe.Own):\n    pass\n")
+    assert recipe_package("pipelines.mpg.heir:Heir") == ("recipes.tabular", "pipelines.mpg.heir:Heir")
 
 
 @pytest.mark.slow

@@ -86,9 +86,9 @@ def test_features_of_any_length_are_padded(tmp_path: Path) -> None:
     assert batches == [([[5, 6, 7], [0, 0, 0]], [[3], [0]]), ([[8]], [[1]])]
 
 
-@pytest.mark.parametrize("weights", [None, {0: 1.0, 1: 2.5, 2: 0.5}])
+@pytest.mark.parametrize(("seed", "weights"), [(None, None), (7, {0: 1.0, 1: 2.5, 2: 0.5})])
 def test_what_does_not_fit_in_memory_gives_the_same_batches(
-    files: list[str], weights: dict[int, float] | None, monkeypatch: pytest.MonkeyPatch
+    files: list[str], seed: int | None, weights: dict[int, float] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import tensorflow as tf
 
@@ -98,10 +98,33 @@ def test_what_does_not_fit_in_memory_gives_the_same_batches(
     found = []
     for limit in (datasets.IN_MEMORY_LIMIT_BYTES, 0):
         monkeypatch.setattr(datasets, "IN_MEMORY_LIMIT_BYTES", limit)
-        dataset = datasets.make_dataset(files, spec, "label", 32, shuffle_seed=7, class_weights=weights)
+        dataset = datasets.make_dataset(files, spec, "label", 32, shuffle_seed=seed, class_weights=weights)
         found.append(
             [[(features["x"].numpy().tolist(), label.numpy().tolist()) for features, label in dataset] for _epoch in range(2)]
         )
     in_memory, streamed = found
     assert in_memory == streamed
-    assert in_memory[0] != in_memory[1]
+    assert (in_memory[0] == in_memory[1]) == (seed is None)
+
+
+def test_what_does_not_fit_in_memory_is_shuffled_by_the_seed(files: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from components.train import datasets
+
+    monkeypatch.setattr(datasets, "IN_MEMORY_LIMIT_BYTES", 0)
+    first, second = read(files, seed=7, epochs=2)
+    assert sorted(first) == sorted(second) == [float(number) for number in range(100)]
+    assert first != second
+    assert read(files, seed=7, epochs=2) == [first, second]
+
+
+@pytest.mark.parametrize("seed", [None, 7])
+def test_how_many_rows_are_dealt_out_at_once_changes_no_batch(
+    files: list[str], seed: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from components.train import datasets
+
+    found = []
+    for chunk in (1, 2, 32):
+        monkeypatch.setattr(datasets, "_CHUNK_BATCHES", chunk)
+        found.append(read(files, seed, epochs=2))
+    assert found[0] == found[1] == found[2]

@@ -51,6 +51,25 @@ def test_two_that_start_at_once_start_one_server(repository: Repository) -> None
     assert repository.ask("status")["pid"] == server
 
 
+@pytest.mark.parametrize(("end", "expected"), [("", "warm: forked"), ("import os; os._exit(1)", STARTING)])
+def test_who_comes_while_the_libraries_are_imported_waits_for_them(repository: Repository, end: str, expected: str) -> None:
+    libraries = repository.root / "components" / "warm" / "libraries.py"
+    libraries.write_text(f"{libraries.read_text()}\nimport time\ntime.sleep(4)\n{end}\n")
+    assert repository.run().stdout == STARTING
+    time.sleep(1.5)
+    assert repository.run().stdout.startswith(expected)
+
+
+def test_who_imports_little_waits_for_nobody(repository: Repository) -> None:
+    libraries = repository.root / "components" / "warm" / "libraries.py"
+    libraries.write_text(f"{libraries.read_text()}\nimport time\ntime.sleep(4)\n")
+    probe = repository.root / "components" / "probe" / "__main__.py"
+    probe.write_text(probe.read_text().replace('begin("probe")', 'begin("probe", imports_much=False)'))
+    assert repository.run().stdout == STARTING
+    time.sleep(1.5)
+    assert repository.run().stdout == "cold: the warm server is still importing the libraries, or is leaving\n"
+
+
 def test_a_socket_that_a_killed_server_left(repository: Repository) -> None:
     server = repository.warm_up()
     os.kill(server, signal.SIGKILL)
