@@ -82,9 +82,16 @@ def _transform(job: Job, channels: Channels) -> list[BaseComponent]:
             splits_config=splits,
             disable_analyzer_cache=True,
             disable_statistics=True,
-            custom_config=job.recipe_config(),
+            custom_config=_transform_config(job),
         )
     ]
+
+
+def _transform_config(job: Job) -> dict[str, Any]:
+    from components.transform.plain import MATERIALIZE_KEY
+
+    # "auto" materializes: benchmarks/materialize.py and docs/speed.md say why.
+    return {**job.recipe_config(), MATERIALIZE_KEY: job.params.transform.materialize is not False}
 
 
 def _tune(job: Job, channels: Channels) -> list[BaseComponent]:
@@ -202,7 +209,7 @@ def _transform_plainly(run: Plainly) -> dict[str, Properties]:
 
     to = {key: run.folder / key for key in ("transform_graph", "transformed_examples")}
     kept = run.temporary / "Transform" if run.job.params.data.has_spans else None
-    plain.run(run.inputs, to, run.job.recipe_config(), partial(new_pipeline, run.job.shared.beam), kept)
+    plain.run(run.inputs, to, _transform_config(run.job), partial(new_pipeline, run.job.shared.beam), kept)
     return {"transform_graph": {}, "transformed_examples": plain.TRANSFORMED_PROPERTIES}
 
 

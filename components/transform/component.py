@@ -20,6 +20,7 @@ from components.examples_table import decode, read_serialized
 from components.tf_example import encode
 from components.tfrecord_writer import ShardWriter, frame
 from components.transform import plain
+from components.transform.materialise import link_raw
 from components.transform.preprocessing import SCHEMA_KEY
 
 
@@ -44,9 +45,16 @@ class BeamTransformExecutor(executor.Executor):
         (schema_file,) = Path(artifact_utils.get_single_uri(input_dict["schema"])).iterdir()
         config = json_utils.loads(exec_properties["custom_config"])
         config[SCHEMA_KEY] = schema_file.read_text(encoding="utf-8")
-        super().Do(input_dict, output_dict, {**exec_properties, "custom_config": json_utils.dumps(config)})
+        properties = {**exec_properties, "custom_config": json_utils.dumps(config)}
         examples = Path(artifact_utils.get_single_uri(input_dict["examples"]))
-        for split in sorted(Path(artifact_utils.get_single_uri(output_dict["transformed_examples"])).glob("Split-*")):
+        transformed = Path(artifact_utils.get_single_uri(output_dict["transformed_examples"]))
+        if not config[plain.MATERIALIZE_KEY]:
+            super().Do(input_dict, {"transform_graph": output_dict["transform_graph"]}, properties)
+            link_raw(examples, transformed, plain.TRANSFORMED_SPLITS)
+            artifact_utils.get_single_instance(output_dict["transformed_examples"]).split_names = plain.SPLIT_NAMES
+            return
+        super().Do(input_dict, output_dict, properties)
+        for split in sorted(transformed.glob("Split-*")):
             rewrite(split, num_shards=max(1, len(list((examples / split.name).iterdir()))))
 
 

@@ -8,6 +8,8 @@ same way meets the same records in the same order.
 from __future__ import annotations
 
 import math
+import os
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ from components.errors import AccountingError, TensorlineError
 from components.tf_example import encode
 from components.tfrecord import count_records
 from components.tfrecord_writer import append, frame
+from components.transform_graph import RAW_SUFFIX, graph_function
 
 if TYPE_CHECKING:
     from tfx_bsl.tfxio.tensor_to_arrow import TensorsToRecordBatchConverter
@@ -61,16 +64,23 @@ def materialise(transform_graph: Path, examples: Path, transformed: Path, splits
     return counts
 
 
-def graph_function(output: tft.TFTransformOutput) -> Any:
-    """Serialized tf.Examples (string, [batch]) → transformed features by name, as the preprocessing function returned them."""
-    spec = output.raw_feature_spec()
+def link_raw(examples: Path, transformed: Path, splits: Iterable[str]) -> None:
+    """Puts the raw examples in the place of transformed ones, under names that say so; as hard links where that is possible.
 
-    def apply(serialized: tf.Tensor) -> dict[str, Any]:
-        transformed: dict[str, Any] = output.transform_raw_features(tf.io.parse_example(serialized, spec))
-        return transformed
-
-    # Nothing of it is Python that depends on values, and to look for that takes longer than to trace.
-    return tf.function(apply, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+    Args:
+        examples: Folder of the Examples artifact.
+        transformed: Folder of the Examples artifact to write to.
+        splits: Which.
+    """
+    for split in splits:
+        target = transformed / f"Split-{split}"
+        target.mkdir(parents=True)
+        for file in sorted((examples / f"Split-{split}").iterdir()):
+            link = target / f"{file.name.removesuffix('.tfrecord')}{RAW_SUFFIX}"
+            try:
+                os.link(file, link)
+            except OSError:
+                shutil.copyfile(file, link)
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,7 @@ class _Writer:
     """Writes files.
 
     Attributes:
-        apply: As `graph_function` makes it.
+        apply: As `transform_graph.graph_function` makes it.
         converter: Transformed features → columns.
         spec: Parsing spec of the transformed features.
     """
