@@ -6,6 +6,7 @@ import json
 import pickle
 from pathlib import Path
 
+import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -48,11 +49,11 @@ def write_span(split: Path, name: str, seed: int) -> None:
     ShardWriter(split, 2, f"data-span-{name}").write(frame(encode({"fare": fares, "company": companies}, 300)))
 
 
-def analyse(split: Path, folder: Path, kept: Path | None) -> bytes:
+def analyse(split: Path, folder: Path, kept: Path | None, function=preprocessing_fn) -> bytes:
     """What the graph makes of all records: every number, to the last bit; and the vocabulary."""
     folder.mkdir()
     files = sorted(split.iterdir())
-    analysis.analyse(files, SCHEMA, preprocessing_fn, folder, lambda: new_pipeline(BeamParams()), kept)
+    analysis.analyse(files, SCHEMA, function, folder, lambda: new_pipeline(BeamParams()), kept)
     output = tft.TFTransformOutput(str(folder))
     (records,) = tf.data.TFRecordDataset([str(file) for file in files]).batch(10_000)
     made = output.transform_raw_features(tf.io.parse_example(records, output.raw_feature_spec()))
@@ -116,3 +117,25 @@ def test_files_by_span():
         "2024-01": [Path(name) for name in names[:2]],
     }
     assert by_span([Path("data-00000-of-00001.tfrecord")]) == {}
+
+
+class _Longest(beam.PTransform):
+    """Whose accumulators TFT can't keep."""
+
+    def expand(self, batches):
+        return (batches | beam.Map(lambda batch: batch[0].max()) | beam.CombineGlobally(max),)
+
+
+@pytest.mark.slow
+def test_an_analyzer_that_keeps_nothing_reads_all_spans(tmp_path, num_read):
+    def with_longest(inputs):
+        lengths = tf.strings.length(inputs["company"])
+        (longest,) = tft.experimental.ptransform_analyzer([lengths], _Longest(), [tf.int32], [[]])
+        return {**preprocessing_fn(inputs), "short": tf.cast(lengths < longest, tf.int64)}
+
+    split, kept = tmp_path / "Split-train", tmp_path / "kept"
+    write_span(split, "1", 1)
+    analyse(split, tmp_path / "one", kept, with_longest)
+    write_span(split, "2", 9)
+    assert analyse(split, tmp_path / "two", kept, with_longest) == analyse(split, tmp_path / "without", None, with_longest)
+    assert num_read == [300, 600, 600]
