@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import struct
-from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
 from components.errors import TensorlineError
 
-_HEADER = struct.Struct("<Q4x")  # length of the record, then the checksum of the length
-_FOOTER_BYTES = 4
+_LENGTH = struct.Struct("<Q")
+_HEADER_BYTES = 12  # the length of the record, and the checksum of the length
+_FRAME_BYTES = 16  # likewise, and the checksum of the record
 
 
 def count_records(path: Path) -> int:
@@ -23,23 +24,23 @@ def count_records(path: Path) -> int:
         import gzip
 
         with gzip.open(path) as file:
-            content = file.read()
-        return _walk(path, len(content), lambda offset: content[offset : offset + _HEADER.size])
-    size = path.stat().st_size
-    with path.open("rb") as raw:
-        return _walk(path, size, lambda offset: os.pread(raw.fileno(), _HEADER.size, offset))
+            return _walk(path, file.read())
+    with path.open("rb") as file:
+        if not os.fstat(file.fileno()).st_size:
+            return 0  # which can't be mapped
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return _walk(path, content)
 
 
-def _walk(path: Path, size: int, read_header: Callable[[int], bytes]) -> int:
+def _walk(path: Path, content: bytes | mmap.mmap) -> int:
+    size, length_at = len(content), _LENGTH.unpack_from
     offset = num_records = 0
-    while offset < size:
-        header = read_header(offset)
-        if len(header) < _HEADER.size:
-            raise TensorlineError(f"{path}: ends within a record, at byte {offset}. The file is damaged: rebuild it.")
-        offset += _HEADER.size + _HEADER.unpack(header)[0] + _FOOTER_BYTES
+    while offset + _HEADER_BYTES <= size:
+        offset += _FRAME_BYTES + length_at(content, offset)[0]
         num_records += 1
     if offset != size:
-        raise TensorlineError(f"{path}: ends within a record, at byte {size}. The file is damaged: rebuild it.")
+        damaged = f"at byte {offset if offset < size else size}"
+        raise TensorlineError(f"{path}: ends within a record, {damaged}. The file is damaged: rebuild it.")
     return num_records
 
 

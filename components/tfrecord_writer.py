@@ -6,6 +6,7 @@ import struct
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import BinaryIO
 
 import google_crc32c
 import numpy as np
@@ -54,6 +55,12 @@ def content_of(values: pa.Array) -> tuple[memoryview, np.ndarray]:
 def deal(rows: np.ndarray, num_shards: int) -> list[np.ndarray]:
     """Successive records of a split, one part for each shard: the first part goes to the shard whose turn it is, and so on."""
     return [rows[first::num_shards] for first in range(num_shards)]
+
+
+def append(file: BinaryIO, framed: pa.Array) -> None:
+    """Writes records that `frame` made to a file."""
+    content, offsets = content_of(framed)
+    file.write(content[offsets[0] : offsets[-1]])
 
 
 class ShardWriter:

@@ -1,6 +1,6 @@
 """Hands the Beam runner of params.yaml to the components.
 
-Four things are not as Beam and TFX have them:
+Five things are not as Beam and TFX have them:
 
 * Beam's DirectRunner first tries Prism, for which it downloads a program; what is meant is its in-process FnApiRunner, and
   with `direct_running_mode: multi_processing` the same runner with workers of its own (processes_runner.py).
@@ -9,6 +9,7 @@ Four things are not as Beam and TFX have them:
 * Beam batches records by how long the last batch took, so sums are rounded differently in every run. Batches by size make
   statistics and transforms the same every time.
 * Beam's servers listen on all interfaces; those in this process do so on the loopback one (loopback.py).
+* Building a pipeline takes longer than running it where data are small: `beam_mends`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from components.bridge.beam_mends import mend
 from components.params.models import BeamParams
 
 LOCAL_RUNNER = "DirectRunner"
@@ -56,6 +58,7 @@ def new_pipeline(beam: BeamParams) -> Any:
     from absl import flags
     from apache_beam.options.pipeline_options import PipelineOptions
 
+    mend()
     flags.FLAGS(["tensorline", BATCHES_BY_SIZE], known_only=True)
     # The flag is absl's: Beam would hand it to the job server, which does not know it.
     options = PipelineOptions([arg for arg in pipeline_args(beam) if arg != BATCHES_BY_SIZE])

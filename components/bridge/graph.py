@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,20 +70,28 @@ def _validate(job: Job, channels: Channels) -> list[BaseComponent]:
 def _transform(job: Job, channels: Channels) -> list[BaseComponent]:
     from tfx.proto import transform_pb2
 
-    from components.transform.component import Transform
+    from components.transform.component import BeamTransform, Transform
 
+    component = Transform if runs_here(job.shared.beam) else BeamTransform
     splits = transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"])
     return [
-        Transform(
+        component(
             examples=channels["examples"],
             schema=channels["schema"],
             preprocessing_fn="components.transform.preprocessing.preprocessing_fn",
             splits_config=splits,
             disable_analyzer_cache=True,
             disable_statistics=True,
-            custom_config=job.recipe_config(),
+            custom_config=_transform_config(job),
         )
     ]
+
+
+def _transform_config(job: Job) -> dict[str, Any]:
+    from components.transform.plain import MATERIALIZE_KEY
+
+    # "auto" materializes: benchmarks/materialize.py and docs/speed.md say why.
+    return {**job.recipe_config(), MATERIALIZE_KEY: job.params.transform.materialize is not False}
 
 
 def _tune(job: Job, channels: Channels) -> list[BaseComponent]:
@@ -224,6 +233,16 @@ def _validates_plainly(job: Job) -> bool:
     return runs_here(job.shared.beam) and not needs_tfdv(job.reviewed_schema)
 
 
+def _transform_plainly(run: Plainly) -> dict[str, Properties]:
+    from components.bridge.beam import new_pipeline
+    from components.transform import plain
+
+    to = {key: run.folder / key for key in ("transform_graph", "transformed_examples")}
+    kept = run.temporary / "Transform" if run.job.params.data.has_spans else None
+    plain.run(run.inputs, to, _transform_config(run.job), partial(new_pipeline, run.job.shared.beam), kept)
+    return {"transform_graph": {}, "transformed_examples": plain.TRANSFORMED_PROPERTIES}
+
+
 def _evaluate_plainly(run: Plainly) -> dict[str, Properties]:
     from components.evaluate import plain
 
@@ -245,6 +264,7 @@ def _register_plainly(run: Plainly) -> dict[str, Properties]:
 WITHOUT_TFX: dict[str, Callable[[Plainly], dict[str, Properties]]] = {
     "ingest": _ingest_plainly,
     "validate": _validate_plainly,
+    "transform": _transform_plainly,
     "evaluate": _evaluate_plainly,
     "register": _register_plainly,
 }
@@ -256,6 +276,7 @@ tells whether it may be used."""
 
 _IF: dict[str, Callable[[Job], bool]] = {
     "validate": _validates_plainly,
+    "transform": lambda job: runs_here(job.shared.beam),
     "evaluate": lambda job: runs_here(job.shared.beam),
 }
 

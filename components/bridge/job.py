@@ -69,7 +69,7 @@ class Job:
             "recipe": params.recipe,
             "label": params.data.label,
             "windows": None if params.data.windows is None else params.data.windows.as_dict(),
-            "transform": params.transform.model_dump(mode="json"),
+            "transform": params.transform.model_dump(mode="json", exclude={"materialize"}),  # which no recipe knows
             "model": params.model.model_dump(mode="json"),
             "tune": params.tune.model_dump(mode="json"),
             "train": params.train.model_dump(mode="json"),

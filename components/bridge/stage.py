@@ -15,7 +15,8 @@ import shutil
 import tempfile
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -43,7 +44,7 @@ _MAX_STEPS_SHOWN = 100  # of hundreds of trees some lines tell as much; the run 
 
 ON_BEAM = ("validate", "transform", "evaluate")
 """Stages with a Beam-powered component."""
-KEEPING = ("ingest", "validate")
+KEEPING = ("ingest", "validate", "transform")
 """Stages that keep what the next run may take, where DVC deletes nothing."""
 
 _KEY = re.compile(r"^(?=(?:recipe|data|validate|transform|model|tune|train|evaluate|register)[.:] ?\S)", re.MULTILINE)
@@ -203,12 +204,8 @@ def execute(
             made[component.id, key] = artifact
         known = {key: value for key, value in properties.items() if key in component.spec.PARAMETERS}
         exec_properties = {**component.spec.exec_properties, **known}
-        try:
+        with _recipe_errors_as_ours():
             _executor(component, job, state or scratch / ".tmp").Do(inputs, outputs, exec_properties)
-        except ValueError as error:
-            if is_recipe_error(error):  # recipes know no errors of ours
-                raise UserError(str(error)) from error
-            raise
     for artifact in made.values():
         save_properties(artifact, Path(artifact.uri))
     return {key: scratch / key for _, key in made}
@@ -219,10 +216,22 @@ def _execute_plainly(
 ) -> dict[str, Path]:
     """As `execute`, without TFX, whose import takes longer than such a stage."""
     inputs = {key: Path(uri_of(existing(key, folder))) for key, folder in folders.items()}
-    made = WITHOUT_TFX[stage](Plainly(job, inputs, Path(uri_of(scratch)), Path(uri_of(temporary)), properties))
+    with _recipe_errors_as_ours():
+        made = WITHOUT_TFX[stage](Plainly(job, inputs, Path(uri_of(scratch)), Path(uri_of(temporary)), properties))
     for key, values in made.items():
         write_properties(values, scratch / key)
     return {key: scratch / key for key in made}
+
+
+@contextmanager
+def _recipe_errors_as_ours() -> Iterator[None]:
+    """Recipes know no errors of ours. Raises: UserError for what a recipe refuses."""
+    try:
+        yield
+    except ValueError as error:
+        if is_recipe_error(error):
+            raise UserError(str(error)) from error
+        raise
 
 
 def _resolve(channel: Any, made: Mapping[tuple[str, str], Artifact]) -> list[Artifact]:

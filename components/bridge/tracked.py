@@ -29,7 +29,8 @@ class Tracked:
     """One stage execution and its run.
 
     Attributes:
-        state_folder: As `state_folder` gives it; what ingest and validate keep there does not depend on which data there are.
+        state_folder: As `state_folder` gives it; what ingest, validate and transform keep there, does not depend on which data
+            there are.
     """
 
     job: Job
@@ -129,6 +130,10 @@ def _state_folder(job: Job, stage: str, params: Mapping[str, Any], dependencies:
     elif stage == "validate":  # which keeps sums of records, by these and by all that shapes the sums, but for its code
         params = {}
         dependencies = {path: digest for path, digest in dependencies.items() if Path(path).parts[0] == "components"}
+    elif stage == "transform":  # likewise of the examples; what is made of the graph is not kept, nor of the anomalies
+        artifacts = f"artifacts/{job.name}"
+        other = (f"{artifacts}/examples", f"{artifacts}/anomalies")
+        dependencies = {path: digest for path, digest in dependencies.items() if path not in other}
     inputs = json.dumps({"params": params, "dependencies": dependencies}, sort_keys=True)
     return state_root(job, stage) / hashlib.sha256(inputs.encode()).hexdigest()[:16]
 

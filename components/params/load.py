@@ -10,13 +10,14 @@ import difflib
 import importlib
 import importlib.util
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pydantic
 
 from components.errors import ParamsError
-from components.params.models import FilesSplit, PipelineParams, SharedParams
+from components.params.models import FilesSplit, PipelineParams, SharedParams, TransformStageParams
 
 SHARED_FILE = "params.yaml"
 _EXPECTED = {
@@ -122,7 +123,13 @@ def _stated_package(module: str, class_name: str) -> str | None:
 def section_models(recipe: str) -> dict[str, type[pydantic.BaseModel]]:
     """The recipe's models of the sections `transform` and `model`. Raises: as `recipe_package`."""
     module = importlib.import_module(f"{recipe_package(recipe)[0]}.params")
-    return {"transform": module.TransformParams, "model": module.ModelParams}
+    return {"transform": _transform_model(module.TransformParams), "model": module.ModelParams}
+
+
+@cache
+def _transform_model(recipe: type[pydantic.BaseModel]) -> type[pydantic.BaseModel]:
+    """A recipe's model of the section `transform`, and the keys that the section has with every recipe."""
+    return pydantic.create_model(recipe.__name__, __base__=(recipe, TransformStageParams), __doc__=recipe.__doc__)
 
 
 def _recipe_params(recipe: str, problems: list[str]) -> dict[str, type[pydantic.BaseModel]]:

@@ -716,6 +716,15 @@ class RetrainParams(Params):
     )
 
 
+class TransformStageParams(Params):
+    """The keys of the section `transform` that are the stage's; the others are the recipe's."""
+
+    materialize: Literal["auto"] | bool = Field(
+        default="auto",
+        description="Whether transformed examples are written, or raw ones are transformed whenever training reads them.",
+    )
+
+
 class PipelineParams(Params):
     """pipelines/NAME/params.yaml. The stages' sections must be there, so that DVC can track them; `{}` takes the defaults."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from components.tfrecord import count_records
 from components.train.oversampling import oversampled
 
 IN_MEMORY_LIMIT_BYTES = 512 * 2**20
@@ -33,6 +34,7 @@ def make_dataset(
     *,
     shuffle_seed: int | None = None,
     class_weights: Mapping[int, float] | None = None,
+    apply: Callable[[tf.Tensor], Mapping[str, Any]] | None = None,
 ) -> tf.data.Dataset:
     """Batches of (features, label), or of features alone.
 
@@ -40,11 +42,12 @@ def make_dataset(
     parsed anew in every epoch, and shuffled as far as a buffer of 100,000 records reaches.
 
     Args:
-        files: TFRecord files of transformed tf.Examples, plain or gzip.
+        files: TFRecord files of transformed tf.Examples, or of raw ones, plain or gzip.
         spec: Parsing spec of the transformed features, the label among them.
         label: Name of the label in `spec`; None where there is none.
         batch_size: Examples a batch; the last batch may be smaller.
         shuffle_seed: Shuffles anew each epoch, in the same way for the same seed; None keeps the files' order.
+        apply: Serialized raw examples, of which the files are then, to transformed features; see `transform_graph`.
         class_weights: Draws the examples of each class so often; see `components.train.oversampling`. Needs `shuffle_seed`.
 
     Returns: A dataset of ({name: [batch, …]}, [batch, 1]), or of {name: [batch, …]} alone, in the dtypes of `spec`; see
@@ -56,14 +59,13 @@ def make_dataset(
     dataset = tf.data.TFRecordDataset(list(files), compression_type=compression, num_parallel_reads=min(len(files), 8))
 
     columns: dict[str, Any] = {}
-    if sum(Path(file).stat().st_size for file in files) <= IN_MEMORY_LIMIT_BYTES and not _is_sparse(spec):
-        columns = _parsed(dataset, spec)
+    if _size_bytes(files, spec, raw=apply is not None) <= IN_MEMORY_LIMIT_BYTES and not _is_sparse(spec):
+        columns = _parsed(dataset, spec, apply)
 
     def read(records: tf.Tensor, names: Iterable[str]) -> dict[str, Any]:
         if columns:  # what is shuffled and drawn are then the numbers of rows
             return {name: tf.gather(columns[name], records) for name in names}
-        features: dict[str, Any] = tf.io.parse_example(records, {name: spec[name] for name in names})
-        return features
+        return _parse(records, {name: spec[name] for name in names}, apply)
 
     def batch_of(records: tf.Tensor) -> Any:
         features = densify(read(records, spec))
@@ -107,11 +109,31 @@ def _row_numbers(num_rows: int, size: int, shuffle_seed: int | None) -> tf.data.
     return epochs.take(len(_PLACES)).batch(len(_PLACES)).flat_map(one_epoch)
 
 
-def _parsed(examples: tf.data.Dataset, spec: Mapping[str, Any]) -> dict[str, tf.Tensor | tf.RaggedTensor]:
+def _parse(records: tf.Tensor, spec: Mapping[str, Any], apply: Callable[[tf.Tensor], Mapping[str, Any]] | None) -> Any:
+    """The features of `spec`, of transformed examples or, by `apply`, of raw ones."""
+    if apply is None:
+        return tf.io.parse_example(records, dict(spec))
+    features = apply(records)
+    return {name: features[name] for name in spec}
+
+
+def _size_bytes(files: Sequence[str], spec: Mapping[str, Any], *, raw: bool) -> int:
+    """Of the files, or, if that is more, of what becomes of the raw examples in them."""
+    on_disk = sum(Path(file).stat().st_size for file in files)
+    if not raw:
+        return on_disk
+    fixed = [each for each in spec.values() if isinstance(each, tf.io.FixedLenFeature)]
+    row_bytes = sum(each.dtype.size * math.prod(each.shape) for each in fixed)
+    return max(on_disk, row_bytes * sum(count_records(Path(file)) for file in files))
+
+
+def _parsed(
+    examples: tf.data.Dataset, spec: Mapping[str, Any], apply: Callable[[tf.Tensor], Mapping[str, Any]] | None
+) -> dict[str, tf.Tensor | tf.RaggedTensor]:
     """All examples, parsed: feature → [examples, …]; those of any length as ragged tensors."""
 
     def parse(records: tf.Tensor) -> dict[str, Any]:
-        features = tf.io.parse_example(records, dict(spec))
+        features = _parse(records, spec, apply)
         return {
             name: tf.RaggedTensor.from_sparse(value) if isinstance(value, tf.SparseTensor) else value
             for name, value in features.items()

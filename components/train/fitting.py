@@ -22,6 +22,7 @@ from components.train.objective import objective
 from components.train.options import apply_options, building
 from components.train.peers import require_same
 from components.train.strategy import create_strategy
+from components.transform_graph import are_raw, graph_function
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -138,9 +139,11 @@ def prepare(fn_args: FnArgs) -> Fitting:
     files = [(Path(file).name, Path(file).stat().st_size) for file in (*train_files, *eval_files)]
     parameters = {**config, "train": {**config["train"], "workers": None, "worker_timeout_s": None}}
     require_same(strategy, {"parameters": parameters, "hyperparameters": fn_args.hyperparameters, "examples": files})
+    apply = graph_function(transform_output) if are_raw([*train_files, *eval_files]) else None
     label_counts: list[int] = []
     if recipe.class_names:
-        labels = make_dataset(train_files, {LABEL_KEY: spec[LABEL_KEY]}, LABEL_KEY, 8192).map(lambda features, label: label)
+        of_label = {LABEL_KEY: spec[LABEL_KEY]}
+        labels = make_dataset(train_files, of_label, LABEL_KEY, 8192, apply=apply).map(lambda features, label: label)
         label_counts = count_labels(labels, len(recipe.class_names))
     settings, names = config["train"], recipe.class_names
     weights = class_weights(settings["class_weights"], names, label_counts)
@@ -151,9 +154,9 @@ def prepare(fn_args: FnArgs) -> Fitting:
         recipe=recipe,
         transform_output=transform_output,
         make_train=partial(
-            make_dataset, train_files, spec, label, batch_size, shuffle_seed=config["seed"], class_weights=factors
+            make_dataset, train_files, spec, label, batch_size, shuffle_seed=config["seed"], class_weights=factors, apply=apply
         ),
-        eval=make_dataset(eval_files, spec, label, max(batch_size, 1024)),
+        eval=make_dataset(eval_files, spec, label, max(batch_size, 1024), apply=apply),
         label_counts=label_counts,
         class_factors=weights or factors,
         config=config,

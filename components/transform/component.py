@@ -12,27 +12,49 @@ from pathlib import Path
 from typing import Any
 
 from tfx.components.transform import component, executor
-from tfx.dsl.components.base import executor_spec
+from tfx.dsl.components.base import base_beam_executor, executor_spec
 from tfx.types import artifact_utils
 from tfx.utils import json_utils
 
 from components.examples_table import decode, read_serialized
 from components.tf_example import encode
 from components.tfrecord_writer import ShardWriter, frame
+from components.transform import plain
+from components.transform.materialise import link_raw
+from components.transform.preprocessing import SCHEMA_KEY
 
-SCHEMA_KEY = "schema_text"
+
+class TransformExecutor(base_beam_executor.BaseBeamExecutor):
+    """Runs `plain.run`: Beam analyses on a local runner, and this process transforms."""
+
+    def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
+        """Writes the transform graph and the transformed examples. Raises: As `plain.run`."""
+        self._log_startup(input_dict, output_dict, exec_properties)
+        inputs, outputs = (
+            {key: Path(artifact_utils.get_single_uri(artifacts)) for key, artifacts in each.items()}
+            for each in (input_dict, output_dict)
+        )
+        plain.run(inputs, outputs, json_utils.loads(exec_properties["custom_config"]), self._make_beam_pipeline)
+        artifact_utils.get_single_instance(output_dict["transformed_examples"]).split_names = plain.SPLIT_NAMES
 
 
-class TransformExecutor(executor.Executor):
-    """Puts the text of the schema into the custom config, under SCHEMA_KEY, and writes the examples anew in a fixed form."""
+class BeamTransformExecutor(executor.Executor):
+    """TFX's own, for any Beam runner; puts the text of the schema into the custom config, and writes the examples anew."""
 
     def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
         (schema_file,) = Path(artifact_utils.get_single_uri(input_dict["schema"])).iterdir()
         config = json_utils.loads(exec_properties["custom_config"])
         config[SCHEMA_KEY] = schema_file.read_text(encoding="utf-8")
-        super().Do(input_dict, output_dict, {**exec_properties, "custom_config": json_utils.dumps(config)})
+        properties = {**exec_properties, "custom_config": json_utils.dumps(config)}
         examples = Path(artifact_utils.get_single_uri(input_dict["examples"]))
-        for split in sorted(Path(artifact_utils.get_single_uri(output_dict["transformed_examples"])).glob("Split-*")):
+        transformed = Path(artifact_utils.get_single_uri(output_dict["transformed_examples"]))
+        if not config[plain.MATERIALIZE_KEY]:
+            super().Do(input_dict, {"transform_graph": output_dict["transform_graph"]}, properties)
+            link_raw(examples, transformed, plain.TRANSFORMED_SPLITS)
+            artifact_utils.get_single_instance(output_dict["transformed_examples"]).split_names = plain.SPLIT_NAMES
+            return
+        super().Do(input_dict, output_dict, properties)
+        for split in sorted(transformed.glob("Split-*")):
             rewrite(split, num_shards=max(1, len(list((examples / split.name).iterdir()))))
 
 
@@ -51,3 +73,9 @@ class Transform(component.Transform):
     """See `TransformExecutor`."""
 
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(TransformExecutor)
+
+
+class BeamTransform(component.Transform):
+    """See `BeamTransformExecutor`."""
+
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(BeamTransformExecutor)

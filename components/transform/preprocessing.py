@@ -8,7 +8,9 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.bridge.recipe import create_recipe
-from components.transform.component import SCHEMA_KEY
+
+SCHEMA_KEY = "schema_text"
+"""Key of the custom config under which the text of the schema stands."""
 
 
 def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, Any]:
