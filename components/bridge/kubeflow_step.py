@@ -51,9 +51,13 @@ def run_step(args: list[str], mount: Path) -> None:
                 f"elsewhere mount it (gcsfuse), and name the folder above it in {MOUNT_VARIABLE}."
             )
     args[position] = _BUCKET.sub(lambda found: f"{mount}/{found[1]}", told)
+    outputs = json.loads(args[position])["outputs"]
+    for made in outputs.get("artifacts", {}).values():
+        for artifact in made["artifacts"]:
+            Path(artifact["uri"]).mkdir(parents=True, exist_ok=True)  # a bucket has no folders, and Kubeflow makes none
     parsed = kubeflow_v2_run_executor._parse_flags(["kubeflow_step", *args])  # noqa: SLF001
     kubeflow_v2_run_executor._run_executor(*_without_program(parsed))  # noqa: SLF001
-    output = Path(json.loads(args[position])["outputs"]["outputFile"])
+    output = Path(outputs["outputFile"])
     output.write_text(output.read_text(encoding="utf-8").replace(f"{mount}/", "gs://"), encoding="utf-8")
 
 

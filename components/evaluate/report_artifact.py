@@ -8,4 +8,4 @@ from tfx import types
 class Report(types.Artifact):
     """A folder: metrics.json, verdict.json, report.html, gate.html, predictions.parquet, tables (*.csv), pictures (*.png)."""
 
-    TYPE_NAME = "components.ModelReport"
+    TYPE_NAME = "components.Report"

@@ -48,3 +48,14 @@ def test_a_missing_folder_names_the_stages_to_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ARTIFACT_TYPES)
 def test_every_type_can_be_imported(tmp_path: Path, key: str) -> None:
     assert load_artifact(key, tmp_path).uri == str(tmp_path)
+
+
+@pytest.mark.slow
+def test_own_types_are_found_by_the_name_that_tfx_knows_them_by() -> None:
+    import components
+
+    own = {path.rpartition(":")[2] for path in ARTIFACT_TYPES.values() if path.startswith("components.")}
+    assert own == {"CanaryReport", "Drift", "IngestReport", "Profile", "Registration", "Report"}
+    assert {getattr(components, name).TYPE_NAME for name in own} == {f"components.{name}" for name in own}
+    with pytest.raises(AttributeError, match=r"^module 'components' has no attribute 'Examples'$"):
+        components.Examples  # noqa: B018
