@@ -41,18 +41,21 @@ def load(folder: Path) -> Any:
 
 
 def import_tensorflow() -> Any:
-    """TensorFlow; without Keras, if neither was imported before.
+    """TensorFlow; without Keras, unless it is there already.
 
-    TensorFlow imports Keras to have its optimizers at hand, and does without where there is none. A SavedModel needs none of
-    it, and it is nearly half of the time that the import takes. Whoever imports Keras afterwards gets it.
+    TensorFlow imports Keras (the older tf_keras with TF_USE_LEGACY_KERAS) to have its optimizers at hand, and does without
+    where there is none. A SavedModel needs none of it, and it is nearly half of the time that the import takes. Whoever
+    imports Keras afterwards gets it.
     """
-    if "tensorflow" in sys.modules or "keras" in sys.modules:
-        return importlib.import_module("tensorflow")
-    sys.modules["keras"] = None  # type: ignore[assignment]  # so that its import fails
+    left_out = set() if "tensorflow" in sys.modules else {"keras", "tf_keras"} - set(sys.modules)
+    for name in left_out:
+        sys.modules[name] = None  # type: ignore[assignment]  # so that its import fails
     try:
-        return importlib.import_module("tensorflow")
+        import tensorflow as tf
     finally:
-        del sys.modules["keras"]
+        for name in left_out:
+            del sys.modules[name]
+    return tf
 
 
 def import_libraries(names: Sequence[str]) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -42,21 +45,51 @@ APPROXIMATED = {"auc", "auc_pr", "top_3_accuracy", "top_5_accuracy"}
 """Held against the exact formula on what TFMA takes for equal (see `as_tfma_sees_it`), and more loosely against the value."""
 
 
+@pytest.fixture(scope="module")
+def measured_by_both(request, run_component, tmp_path_factory) -> Callable[[str], SimpleNamespace]:
+    """One run of each Evaluator a kind, on the same model and examples."""
+
+    @cache
+    def measured(kind: str) -> SimpleNamespace:
+        case, params = request.getfixturevalue(CASES[kind]), EvaluateParams.model_validate(PARAMS[kind])
+        folder = tmp_path_factory.mktemp("agreement")
+        inputs = {"examples": case.examples, "model": case.model, "schema": case.schema}
+        theirs = run_component(TfmaEvaluator, folder / "tfma", inputs, params=params)
+        ours = run_component(Evaluator, folder / "ours", inputs, params=params, seed=7)
+        model = read_model_info(case.model)
+        return SimpleNamespace(
+            kind=kind,
+            case=case,
+            params=params,
+            inputs=inputs,
+            model=model,
+            read=read_evaluation(ours["evaluation"], case.examples, model, params, 7),
+            ours=ours,
+            theirs=SimpleNamespace(**theirs),
+            tfma_slices=tfma_slices(theirs["evaluation"]),
+        )
+
+    return measured
+
+
+def tfma_slices(evaluation: Path) -> dict[tuple[tuple[str, str], ...], dict[str, float]]:
+    """Slice → metric → value, as TFMA wrote them."""
+    import tensorflow_model_analysis as tfma
+
+    return {
+        tuple(sorted((column, str(value)) for column, value in key)): {
+            name: float(value["doubleValue"])  # NaN is a string there
+            for name, value in metrics[""][""].items()
+            if "doubleValue" in value
+        }
+        for key, metrics in tfma.load_eval_result(str(evaluation)).slicing_metrics
+    }
+
+
 @pytest.fixture(scope="module", params=list(CASES))
-def by_both(request, run_component, tmp_path_factory) -> SimpleNamespace:
-    """One run of each Evaluator on the same model and examples."""
-    case, kind = request.getfixturevalue(CASES[request.param]), request.param
-    folder = tmp_path_factory.mktemp("agreement")
-    params = EvaluateParams.model_validate(PARAMS[kind])
-    inputs = {"examples": case.examples, "model": case.model, "schema": case.schema}
-    theirs = run_component(TfmaEvaluator, folder / "tfma", inputs, params=params)
-    ours = run_component(Evaluator, folder / "ours", inputs, params=params, seed=7)
-    model = read_model_info(case.model)
-    read = read_evaluation(ours["evaluation"], case.examples, model, params, 7)
-    return SimpleNamespace(
-        kind=kind, case=case, params=params, inputs=inputs, model=model, read=read, ours=ours,
-        theirs=SimpleNamespace(**theirs),
-    )  # fmt: skip
+def by_both(request, measured_by_both) -> SimpleNamespace:
+    """Of each kind."""
+    return measured_by_both(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -67,21 +100,6 @@ def by_tfma(by_both, write_model, tmp_path_factory) -> SimpleNamespace:
     return SimpleNamespace(case=case, worse=worse, params=by_both.params, **vars(by_both.theirs))
 
 
-@pytest.fixture(scope="module")
-def tfma_slices(by_both) -> dict[tuple[tuple[str, str], ...], dict[str, float]]:
-    """Slice → metric → value, as TFMA wrote them."""
-    import tensorflow_model_analysis as tfma
-
-    return {
-        tuple(sorted((column, str(value)) for column, value in key)): {
-            name: float(value["doubleValue"])  # NaN is a string there
-            for name, value in metrics[""][""].items()
-            if "doubleValue" in value
-        }
-        for key, metrics in tfma.load_eval_result(str(by_both.theirs.evaluation)).slicing_metrics
-    }
-
-
 def test_the_form_of_the_evaluation_tells_who_measured(by_both):
     assert is_columnar(by_both.ours["evaluation"])
     assert not is_columnar(by_both.theirs.evaluation)
@@ -89,24 +107,23 @@ def test_the_form_of_the_evaluation_tells_who_measured(by_both):
     assert content["evaluator"] == "columnar"
 
 
-def test_both_have_the_same_slices_of_the_same_size(by_both, tfma_slices):
+def test_both_have_the_same_slices_of_the_same_size(by_both):
     ours = {
         tuple(sorted(zip(part.columns, part.values, strict=True))): measured.num_examples
         for part, measured in by_both.read.slices
         if MISSING not in part.values  # TFMA leaves out examples without a value
     }
-    assert ours == {key: metrics["example_count"] for key, metrics in tfma_slices.items()}
+    assert ours == {key: metrics["example_count"] for key, metrics in by_both.tfma_slices.items()}
 
 
-@pytest.mark.parametrize(
-    ("by_both", "name"), [(kind, name) for kind in CASES for name in TFMA_CLASSES[kind]], indirect=["by_both"]
-)
-def test_every_metric_of_every_slice_is_that_of_tfma(by_both, tfma_slices, name):
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in CASES for name in TFMA_CLASSES[kind]])
+def test_every_metric_of_every_slice_is_that_of_tfma(measured_by_both, kind, name):
+    by_both = measured_by_both(kind)
     num_compared = 0
     for part, measured in by_both.read.slices:
         if MISSING in part.values:
             continue
-        found = tfma_slices[tuple(sorted(zip(part.columns, part.values, strict=True)))][name]
+        found = by_both.tfma_slices[tuple(sorted(zip(part.columns, part.values, strict=True)))][name]
         exact = measured.values[name]
         if exact is None:
             # TFMA divides by nothing without a word, and takes the area for 0 or, where all are positive, for 1.
@@ -127,8 +144,8 @@ def test_both_bless_alike(by_both):
         assert [path.name for path in folder.iterdir()] == [name]
 
 
-@pytest.mark.parametrize("by_both", ["regression"], indirect=True)
-def test_the_report_is_the_same_by_either(by_both, run_component, tmp_path):
+def test_the_report_is_the_same_by_either(measured_by_both, run_component, tmp_path):
+    by_both = measured_by_both("regression")
     reports = []
     for made in (by_both.ours, vars(by_both.theirs)):
         inputs = by_both.inputs | {key: made[key] for key in ("evaluation", "blessing")}
