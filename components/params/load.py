@@ -129,7 +129,9 @@ def section_models(recipe: str) -> dict[str, type[pydantic.BaseModel]]:
 @cache
 def _transform_model(recipe: type[pydantic.BaseModel]) -> type[pydantic.BaseModel]:
     """A recipe's model of the section `transform`, and the keys that the section has with every recipe."""
-    return pydantic.create_model(recipe.__name__, __base__=(recipe, TransformStageParams), __doc__=recipe.__doc__)
+    return pydantic.create_model(
+        recipe.__name__, __base__=(recipe, TransformStageParams), __doc__=recipe.__doc__, __module__=recipe.__module__
+    )
 
 
 def _recipe_params(recipe: str, problems: list[str]) -> dict[str, type[pydantic.BaseModel]]:
