@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from components.warm.client import begin
 
-
 _LIGHT = ("ingest", "validate", "register")
 """Stages without TensorFlow."""
 
