@@ -18,10 +18,10 @@ RESULTS = Path(__file__).with_name("results.json")
 
 
 def read(path: Path = RESULTS) -> dict[str, Any]:
-    """What is kept; nothing if there is no file."""
+    """What is kept; nothing if there is no file, or one of before benchmarks had names."""
     if not path.exists():
         return {}
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["benchmarks"]
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")).get("benchmarks", {})
     return found
 
 
