@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -163,6 +164,8 @@ def test_beam_stages_are_those_with_a_beam_component() -> None:
 
     with working_in(ROOT):
         job = Job.load("taxi", Path())
+        several = BeamParams(options={"direct_running_mode": "multi_processing"})  # in memory, stages do without Beam
+        job = dataclasses.replace(job, shared=job.shared.model_copy(update={"beam": several}))
         channels: dict[str, Any] = {}
         found = {}
         for stage, build in STAGES.items():
@@ -170,5 +173,5 @@ def test_beam_stages_are_those_with_a_beam_component() -> None:
                 channels.update(component.outputs)
                 if issubclass(component.executor_spec.executor_class, BaseBeamExecutor):
                     found[component.id] = stage
-    assert found == {"StatisticsGen": "validate", "Transform": "transform", "Evaluator": "evaluate"}
+    assert found == {"StatisticsGen": "validate", "BeamTransform": "transform", "TfmaEvaluator": "evaluate"}
     assert tuple(found.values()) == ON_BEAM
