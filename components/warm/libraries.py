@@ -19,7 +19,7 @@ WITH_THREADS = ("numpy", "pyarrow", "pyarrow.compute", "pyarrow.csv", "pyarrow.p
 """Their threads survive a fork, or are not missed."""
 LIBRARIES = (
     "tensorflow",
-    "tfx.v1",
+    "tfx.components",
     "keras",
     "keras_tuner",
     "tensorflow_data_validation",

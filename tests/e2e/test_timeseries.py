@@ -52,7 +52,8 @@ def test_the_report_holds_the_forecasts_against_the_baselines(seattle: Path) -> 
     assert metrics["relative_mae"] < 1
     assert metrics["mae_low"] < metrics["mae"] < metrics["mae_high"]
     with working_in(seattle):
-        told = outcome(Job.load("seattle", seattle), {key: folder / key for key in ("report", "model", "canary")}).lines[1]
+        folders = {key: folder / key for key in ("report", "model", "canary", "evaluation")}
+        told = outcome(Job.load("seattle", seattle), folders).lines[1]
     names = ("rmse", "mae_last_value", "mae_repeat", "relative_mae")
     assert told == ", ".join(f"{name} {metrics[name]:.4f}" for name in names)
     page = (folder / "report" / "report.html").read_text(encoding="utf-8")

@@ -20,7 +20,6 @@ COLD = {"TENSORLINE_WARM": "0"}
 SEES = """
 import atexit, json, os, resource, signal, tempfile, threading
 atexit.register(print, "at exit")
-threading.Timer(0.2, print, ["a thread that is no daemon"]).start()
 os.write(2, b"to standard error\\n")
 umask = os.umask(0)
 seen = {
@@ -41,6 +40,7 @@ seen = {
     "open": sorted(os.listdir("/proc/self/fd")),
 }
 print(json.dumps(seen))
+threading.Timer(0.2, print, ["a thread that is no daemon"]).start()
 return 7
 """
 
