@@ -110,7 +110,7 @@ def check_same_metrics(root: Path, expected: Path) -> None:
         assert values["example_count"]["doubleValue"] == ours["num_examples"]
         for metric in ("accuracy", "log_loss"):
             # Keras' metrics, which TFMA wraps, add up in float32, in the order in which batches come.
-            assert values[metric]["doubleValue"] == pytest.approx(ours["metrics"][metric], rel=1e-4)
+            assert values[metric]["doubleValue"] == pytest.approx(ours["metrics"][metric], rel=1e-4, abs=1e-6)
 
 
 def check_same_statistics(root: Path, expected: Path) -> None:
