@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,6 +24,22 @@ def new_figure(width: float = 6.4, height: float = 4.2, **kwargs: Any) -> tuple[
     for axis in axes.flat if hasattr(axes, "flat") else [axes]:
         tidy(axis)
     return figure, axes
+
+
+def write_png(figure: Figure, path: Path) -> None:
+    """Draws a figure that `new_figure` made, or any other, and writes it, without the version that would change its bytes.
+
+    The pixels are those of `figure.savefig(path)`, which draws twice where there is a layout: the first time for nothing else.
+    Afterwards the figure has no layout of its own any more.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    layout = figure.get_layout_engine()
+    if layout is not None:
+        layout.execute(figure)
+        figure.set_layout_engine("none")
+    canvas.print_png(path, metadata={"Software": None})
 
 
 def tidy(axis: Axes) -> None:

@@ -66,8 +66,7 @@ class Tracked:
         run.set_tags(outcome.tags)
         for path, folder in outcome.files.items():
             run.log_artifact(path, folder)
-        for file, figure in outcome.figures.items():
-            run.log_figure(figure, file)
+        run.log_figures(outcome.figures)
         if outcome.dataset is not None:
             run.log_dataset(*outcome.dataset)
         for trial in outcome.trials:

@@ -13,6 +13,7 @@ from components.drift.compare import FeatureDrift, compare
 from components.drift.pictures import feature_figure, overview_figure
 from components.drift.profile import Profile, read_profile
 from components.errors import TensorlineError
+from components.plot_style import write_png
 from components.validate.contents import file_name
 
 State = Literal["no_baseline", "no_drift", "drift"]
@@ -178,7 +179,7 @@ def _draw(folder: Path, comparison: Comparison) -> list[Path]:
     paths = []
     for name, figure in figures.items():
         paths.append(folder / f"{name}.png")
-        figure.savefig(paths[-1], metadata={"Software": None})
+        write_png(figure, paths[-1])
     return paths
 
 

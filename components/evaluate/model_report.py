@@ -33,7 +33,7 @@ from components.evaluate.params_check import check_params
 from components.evaluate.predictions import TRAIN_SPLIT, Predictions, predict_as, read_columns
 from components.evaluate.ranking import Ranking
 from components.evaluate.raw_schema import read_schema
-from components.evaluate.report import Findings, write_report
+from components.evaluate.report import Findings, Measured, Pictures, write_measured, write_report
 from components.evaluate.verdict import make_verdict
 from components.params.models import EvaluateParams
 
@@ -82,8 +82,8 @@ def report(
     model = read_model_info(folders["model"])
     schema = read_schema(folders["schema"])
     check_params(model, params, schema)
-    findings, canary_file = _find(folders, model, schema, params, seed, model_name, canary)
-    write_report(report_folder, findings)
+    findings, pictures, canary_file = _find(folders, report_folder, model, schema, params, seed, model_name, canary)
+    write_report(report_folder, findings, pictures)
     canary_folder.mkdir(parents=True, exist_ok=True)
     content = json.dumps(canary_file, indent=1)
     (canary_folder / CANARY_FILE).write_text(content + "\n", encoding="utf-8")
@@ -117,14 +117,15 @@ def _evaluated(
 
 def _find(
     folders: Mapping[str, Path],
+    report_folder: Path,
     model: ModelInfo,
     schema: schema_pb2.Schema,
     params: EvaluateParams,
     seed: int,
     model_name: str,
     canary: Canary | None,
-) -> tuple[Findings, dict[str, float | None]]:
-    """Everything that the report tells, and what the canary measured."""
+) -> tuple[Findings, Pictures, dict[str, float | None]]:
+    """Everything that the report tells, the pictures, which are written already, and what the canary measured."""
     key_metric = key_metric_of(model)
     evaluation, blessed, approximated = _evaluated(folders, model, schema, params, seed)
     predictions, choice, overall = evaluation.predictions, evaluation.choice, evaluation.overall
@@ -132,10 +133,22 @@ def _find(
         overall = dataclasses.replace(overall, champion=_compare(folders, model, predictions, params, seed))
     slices = [(evaluation.slices[0][0], overall), *evaluation.slices[1:]]
     undefined = undefined_of(model, choice)
-    tables = make_tables(model, predictions, seed, choice)
-    examples = pick_examples(folders["examples"], model, predictions)
+    measured = Measured(
+        model=model,
+        model_name=model_name,
+        key_metric=key_metric,
+        confidence=params.confidence,
+        predictions=predictions,
+        overall=overall,
+        slices=slices,
+        tables=make_tables(model, predictions, seed, choice),
+        examples=pick_examples(folders["examples"], model, predictions),
+        choice=choice,
+    )
+    pictures = write_measured(report_folder, measured)
+    guess = best_guess(model, key_metric, predictions, params, seed) if overall.champion is None else None
     # Asked last, so that the process has had its time to load, and this one leaves it the processor.
-    canary_check, measured = _ask_canary(canary, folders["examples"], model, schema, predictions, params)
+    canary_check, of_canary = _ask_canary(canary, folders["examples"], model, schema, predictions, params)
     checks = [
         check_anomalies(read_anomalies(folders["anomalies"]), params),
         check_thresholds(overall.values, undefined, params),
@@ -146,10 +159,10 @@ def _find(
             overall.values[key_metric.name],
             key_metric,
             params,
-            _costs(folders, measured) if params.on_tie == "promote_if_cheaper" and "baseline_model" in folders else None,
+            _costs(folders, of_canary) if params.on_tie == "promote_if_cheaper" and "baseline_model" in folders else None,
         ),
         check_guessing(
-            best_guess(model, key_metric, predictions, params, seed) if overall.champion is None else None,
+            guess,
             overall.values[key_metric.name],
             key_metric,
             model,
@@ -158,25 +171,13 @@ def _find(
         ),
         canary_check,
         check_size(shown_size_mb(size_bytes(folders["model"])), params),
-        check_latency(measured["latency_ms"], params),
+        check_latency(of_canary["latency_ms"], params),
     ]
     notes = [] if predictions.ranking is None else _ranking_notes(folders["examples"], predictions.ranking, schema)
-    findings = Findings(
-        model=model,
-        model_name=model_name,
-        key_metric=key_metric,
-        confidence=params.confidence,
-        predictions=predictions,
-        overall=overall,
-        slices=slices,
-        verdict=make_verdict(
-            overall, key_metric, params, checks, blessed=blessed, approximated=approximated, unit=model.unit, notes=notes
-        ),
-        tables=tables,
-        examples=examples,
-        choice=choice,
+    verdict = make_verdict(
+        overall, key_metric, params, checks, blessed=blessed, approximated=approximated, unit=model.unit, notes=notes
     )
-    return findings, measured
+    return Findings(**vars(measured), verdict=verdict), pictures, of_canary
 
 
 def _ask_canary(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,11 +65,6 @@ def draw(
     if len(slices) > 1:
         figures["slices"] = _slices(slices, key_metric, model.unit)
     return figures
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Writes a PNG without the date and the version that would make its bytes differ."""
-    figure.savefig(path, metadata={"Software": None})
 
 
 def _axes(title: str, x: str, y: str, size: tuple[float, float] = (5.6, 4.6)) -> tuple[Figure, Axes]:

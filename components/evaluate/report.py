@@ -17,11 +17,12 @@ from components.evaluate.gate_page import gate_page, page_environment
 from components.evaluate.measure import Measurement
 from components.evaluate.metrics import Decision, Metric, metrics_of
 from components.evaluate.model_info import ModelInfo
-from components.evaluate.plots import draw, save
+from components.evaluate.plots import draw
 from components.evaluate.predictions import Predictions
 from components.evaluate.ranking import SCORES, Ranking
 from components.evaluate.slices import SMALL_SLICE, Slice, largest
 from components.evaluate.verdict import Verdict
+from components.plot_style import write_png
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,9 +39,9 @@ _DIGITS = 9
 """Significant digits in files: enough for any comparison, and the last bits of a sum don't show."""
 
 
-@dataclass(frozen=True)
-class Findings:
-    """All that a report is written from; `slices` begin with the overall one, `choice` is that of the decision threshold."""
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What was measured; `slices` begin with the overall one, `choice` is that of the decision threshold."""
 
     model: ModelInfo
     model_name: str
@@ -49,7 +50,6 @@ class Findings:
     predictions: Predictions
     overall: Measurement
     slices: Sequence[tuple[Slice, Measurement]]
-    verdict: Verdict
     tables: dict[str, pd.DataFrame]
     examples: ExampleGroups
     choice: Choice | None = None
@@ -60,32 +60,52 @@ class Findings:
         return None if self.choice is None else self.choice.decision
 
 
-def write_report(folder: Path, findings: Findings) -> None:
-    """Writes every file of the Report artifact into `folder`."""
+@dataclass(frozen=True, kw_only=True)
+class Findings(Measured):
+    """All that a report is written from."""
+
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Names of PNG files, without the suffix: of the figures, and of the grids of examples."""
+
+    figures: list[str]
+    grids: list[str]
+
+
+def write_measured(folder: Path, measured: Measured) -> Pictures:
+    """Writes into `folder` what does not depend on the verdict: predictions, tables and pictures."""
     folder.mkdir(parents=True, exist_ok=True)
-    _write_json(folder / METRICS_FILE, flat_metrics(findings))
-    _write_json(folder / VERDICT_FILE, _rounded(findings.verdict.as_dict()))
-    _write_predictions(folder / PREDICTIONS_FILE, findings)
-    examples = {WRONG_EXAMPLES: findings.examples.wrong, RIGHT_EXAMPLES: findings.examples.right}
-    tables = {"slices": slice_table(findings), "intervals": interval_table(findings), **findings.tables}
-    if findings.predictions.ranking is not None:
-        tables["groups"] = group_table(findings.predictions.ranking)
+    _write_predictions(folder / PREDICTIONS_FILE, measured)
+    examples = {WRONG_EXAMPLES: measured.examples.wrong, RIGHT_EXAMPLES: measured.examples.right}
+    tables = {"slices": slice_table(measured), "intervals": interval_table(measured), **measured.tables}
+    if measured.predictions.ranking is not None:
+        tables["groups"] = group_table(measured.predictions.ranking)
     tables |= {name: example_table(groups) for name, groups in examples.items() if groups}
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=False, float_format=f"%.{_DIGITS}g", lineterminator="\n")
     figures = draw(
-        model=findings.model,
-        predictions=findings.predictions,
-        tables=findings.tables,
-        overall=findings.overall,
-        slices=findings.slices,
-        key_metric=findings.key_metric,
-        choice=findings.choice,
+        model=measured.model,
+        predictions=measured.predictions,
+        tables=measured.tables,
+        overall=measured.overall,
+        slices=measured.slices,
+        key_metric=measured.key_metric,
+        choice=measured.choice,
     )
     grids = {name: figure for name, groups in examples.items() if (figure := example_grid(groups)) is not None}
     for name, figure in {**figures, **grids}.items():
-        save(figure, folder / f"{name}.png")
-    (folder / PAGE_FILE).write_text(_page(folder, list(figures), list(grids), findings), encoding="utf-8")
+        write_png(figure, folder / f"{name}.png")
+    return Pictures(list(figures), list(grids))
+
+
+def write_report(folder: Path, findings: Findings, pictures: Pictures) -> None:
+    """Writes the other files of the Report artifact into `folder`: the verdict, and the pages, which hold the pictures."""
+    _write_json(folder / METRICS_FILE, flat_metrics(findings))
+    _write_json(folder / VERDICT_FILE, _rounded(findings.verdict.as_dict()))
+    (folder / PAGE_FILE).write_text(_page(folder, pictures, findings), encoding="utf-8")
     page = gate_page(findings.verdict, findings.model_name, findings.model.digest)
     (folder / GATE_FILE).write_text(page, encoding="utf-8")
 
@@ -115,7 +135,7 @@ def flat_metrics(findings: Findings) -> dict[str, float | int | bool | None]:
     return _rounded(metrics)
 
 
-def _counts(findings: Findings) -> dict[str, int]:
+def _counts(findings: Measured) -> dict[str, int]:
     """Of a ranking, num_groups are those that are judged."""
     ranking, counted = findings.predictions.ranking, findings.overall.num_examples
     if ranking is None:
@@ -123,7 +143,7 @@ def _counts(findings: Findings) -> dict[str, int]:
     return {"num_examples": len(ranking.scores), "num_groups": counted, "num_groups_left_out": sum(ranking.left_out)}
 
 
-def interval_table(findings: Findings) -> pd.DataFrame:
+def interval_table(findings: Measured) -> pd.DataFrame:
     """A row a metric, overall: metric, value, low, high; empty where undefined."""
     import pandas as pd
 
@@ -134,7 +154,7 @@ def interval_table(findings: Findings) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def slice_table(findings: Findings) -> pd.DataFrame:
+def slice_table(findings: Measured) -> pd.DataFrame:
     """A row a slice, the overall one first: columns, values, num_examples, small, every metric, the key metric's interval.
 
     Of a ranking, num_groups stands in place of num_examples.
@@ -180,7 +200,7 @@ def _rounded(content: Any) -> Any:
     return float(f"{content:.{_DIGITS}g}") if isinstance(content, float) else content
 
 
-def _write_predictions(path: Path, findings: Findings) -> None:
+def _write_predictions(path: Path, findings: Measured) -> None:
     """Columns record, label, prediction, then score or probabilities of a classifier, then the columns of the slices.
 
     `prediction` is the likeliest class; where a threshold was chosen, `decision` is the class that it gives.
@@ -220,12 +240,13 @@ def _write_predictions(path: Path, findings: Findings) -> None:
     pq.write_table(pa.table(columns), path)
 
 
-def _page(folder: Path, figures: list[str], grids: list[str], findings: Findings) -> str:
+def _page(folder: Path, pictures: Pictures, findings: Findings) -> str:
     import numpy as np
 
     environment = page_environment()
     environment.filters["probability"] = shown_probability
-    images = {name: base64.b64encode((folder / f"{name}.png").read_bytes()).decode() for name in [*figures, *grids]}
+    names = [*pictures.figures, *pictures.grids]
+    images = {name: base64.b64encode((folder / f"{name}.png").read_bytes()).decode() for name in names}
     classes = findings.tables.get("classes")
     if classes is not None:
         classes = classes.iloc[np.sort(np.argsort(-classes["num_examples"], kind="stable")[:_MAX_ROWS])]
@@ -234,8 +255,8 @@ def _page(folder: Path, figures: list[str], grids: list[str], findings: Findings
         metrics=metrics_of(findings.model, findings.decision),
         decisions=[] if findings.choice is None else findings.tables["decisions"].to_dict("records"),
         thresholds={each.metric: each for each in findings.verdict.thresholds},
-        images={name: images[name] for name in figures},
-        grids={name: images[name] for name in grids},
+        images={name: images[name] for name in pictures.figures},
+        grids={name: images[name] for name in pictures.grids},
         example_groups={WRONG_EXAMPLES: findings.examples.wrong, RIGHT_EXAMPLES: findings.examples.right},
         texts=findings.model.inputs_of("text"),
         classes=[] if classes is None else classes.to_dict("records"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.errors import TensorlineError
+from components.plot_style import write_png
 from components.tracking.flatten import flatten, key_for, tag_values
 from components.tracking.process import on_this_host, process_tags
 from components.tracking.redaction import redact
@@ -110,10 +112,16 @@ class RunLog:
         """Writes text, credentials blanked, to the artifact `file`."""
         self.store.client.log_text(self.ref.run_id, redact(text), file)
 
-    @signals_wait()
-    def log_figure(self, figure: Figure, file: str) -> None:
-        """Writes a picture to the artifact `file`."""
-        self.store.client.log_figure(self.ref.run_id, figure, file)
+    def log_figures(self, figures: Mapping[str, Figure]) -> None:
+        """Writes pictures, each to the artifact that is its key (PNG), all in one go."""
+        if not figures:
+            return
+        with tempfile.TemporaryDirectory(prefix="tensorline-") as scratch:
+            for file, figure in figures.items():
+                path = Path(scratch, file)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_png(figure, path)
+            self.log_artifact(Path(scratch))
 
     @signals_wait()
     def log_dataset(self, name: str, digest: str, source: str, context: str = "") -> None:

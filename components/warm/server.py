@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from components.environment import prepare
 from components.warm import child, memory, streams, wire
 from components.warm.conditions import limits_out_of_reach, of_this_process, shaping
 from components.warm.libraries import NotForkableError, import_all, recording
@@ -320,6 +321,7 @@ def main(root: str, lock: int) -> int:
     os.closerange(lock + 1, os.sysconf("SC_OPEN_MAX"))
     os.set_inheritable(lock, False)
     streams.make()
+    prepare()
     server = Server(Place(root), lock)
     try:
         server.prepare()
