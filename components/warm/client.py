@@ -49,7 +49,7 @@ def begin(what: str, *, imports_much: bool = True) -> tuple[int | None, str]:
     Args:
         what: The program in a few words, for logs.
         imports_much: Whether this program itself would import for about as long as a server does that has already begun to,
-            so that it waits for that one.
+            so that it waits for that one; else a server will do that has no more than `libraries.LIGHT` yet.
 
     Returns: (exit code, …) if it ran; (None, how this process itself is to be called in the stage's log) if it is to run here.
         Does not return if the stage was killed by a signal: this process dies of the same.
@@ -61,6 +61,8 @@ def begin(what: str, *, imports_much: bool = True) -> tuple[int | None, str]:
         require_wanted()
         place = Place(os.getcwd())
         connection = connect(place)
+        if connection is None and not imports_much:
+            connection = connect(place, early=True)
         if connection is None and imports_much and _has_head_start(place):
             connection = _await(place)
         if connection is None:
@@ -102,14 +104,20 @@ def require_wanted() -> None:
             raise ColdError("standard input, output or error is closed") from None
 
 
-def connect(place: Place) -> socket.socket | None:
-    """A connection to the server; None if none listens. Raises: ColdError if it is another user's; OSError."""
+def connect(place: Place, *, early: bool = False) -> socket.socket | None:
+    """A connection to the server; None if none listens. Raises: ColdError if it is another user's; OSError.
+
+    Args:
+        place: Where it listens.
+        early: To the one for light stages, which is there while the server of all imports.
+    """
+    path = place.early_socket if early else place.socket
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.settimeout(_CONNECT_S)
-        connection.connect(place.socket)
+        connection.connect(path)
         if wire.peer(connection)[1] != os.getuid():
-            raise ColdError(f"who listens at {place.socket} is another user")
+            raise ColdError(f"who listens at {path} is another user")
     except (FileNotFoundError, ConnectionRefusedError):
         connection.close()
         return None
@@ -120,9 +128,9 @@ def connect(place: Place) -> socket.socket | None:
 
 
 def _has_head_start(place: Place) -> bool:
-    """Whether a server began to import some time ago. It says nothing in its log until it has imported."""
+    """Whether a server began to import some time ago."""
     try:
-        began = os.stat(place.log).st_mtime
+        began = os.stat(place.lock_file).st_mtime
     except FileNotFoundError:
         return False
     return _HEAD_START_S < time.time() - began < _IMPORTS_S
@@ -156,6 +164,7 @@ def start(place: Place) -> None:
         raise ColdError("the warm server is still importing the libraries, or is leaving")
     prepare()
     try:
+        os.utime(lock)
         os.set_inheritable(lock, True)
         log = os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:

@@ -17,21 +17,7 @@ from typing import Any
 
 WITH_THREADS = ("numpy", "pyarrow", "pyarrow.compute", "pyarrow.csv", "pyarrow.parquet", "pandas", "scipy.stats")
 """Their threads survive a fork, or are not missed."""
-LIBRARIES = (
-    "tensorflow",
-    "tfx.components",
-    "keras",
-    "keras_tuner",
-    "tensorflow_data_validation",
-    "tensorflow_text",
-    "tensorflow_transform",
-    "tfx_bsl.cc.tfx_bsl_extension",
-    "ydf",
-    "ydf_tf",
-    "apache_beam.runners.portability.fn_api_runner.fn_runner",
-    "apache_beam.runners.portability.portable_runner",
-    "apache_beam.typehints.intrinsic_one_ops",
-    "apache_beam.typehints.opcodes",
+LIGHT = (
     "mlflow",
     "mlflow.data",
     "mlflow.models",
@@ -43,11 +29,9 @@ LIBRARIES = (
     "mlflow.tracking",
     "alembic.command",
     "alembic.config",
-    "setuptools",
     "sqlalchemy.dialects.sqlite",
-    "sklearn.linear_model",
-    "matplotlib.pyplot",
     "matplotlib.backends.backend_agg",
+    "matplotlib.figure",
     "PIL.BmpImagePlugin",
     "PIL.GifImagePlugin",
     "PIL.ImageOps",
@@ -69,14 +53,34 @@ LIBRARIES = (
     "rich.table",
     "ruamel.yaml",
 )
-"""What the stages import, the large ones first; whatever is missing here, a stage imports itself."""
+"""What ingest, validate and register import."""
+LIBRARIES = (
+    "tensorflow",
+    "tfx.components",
+    "keras",
+    "keras_tuner",
+    "tensorflow_data_validation",
+    "tensorflow_text",
+    "tensorflow_transform",
+    "tfx_bsl.cc.tfx_bsl_extension",
+    "ydf",
+    "ydf_tf",
+    "apache_beam.runners.portability.fn_api_runner.fn_runner",
+    "apache_beam.runners.portability.portable_runner",
+    "apache_beam.typehints.intrinsic_one_ops",
+    "apache_beam.typehints.opcodes",
+    "setuptools",
+    "sklearn.linear_model",
+    "matplotlib.pyplot",
+)
+"""What the other stages import beside these, the large ones first; whatever is missing here, a stage imports itself."""
 
 
 class NotForkableError(Exception):
     """The imports left something behind that a fork would break."""
 
 
-def import_all(with_threads: Sequence[str] = WITH_THREADS, others: Sequence[str] = LIBRARIES) -> None:
+def import_all(with_threads: Sequence[str], others: Sequence[str]) -> None:
     """Imports them; one that is not installed is left out. Raises: NotForkableError."""
     for name in with_threads:
         _import(name)

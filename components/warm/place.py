@@ -18,7 +18,10 @@ class UnsafeFolderError(Exception):
 
 
 class Place:
-    """The files of one server: a socket, a lock and a log, in a folder that only this user can enter.
+    """The files of one server, in a folder that only this user can enter.
+
+    A socket; another one, at which light stages are served while the libraries of the others are imported; a lock, whose time
+    tells when the server was started; and a log.
 
     Args:
         root: The repository's root.
@@ -32,12 +35,13 @@ class Place:
         name = hashlib.sha256("\0".join(identity).encode("utf-8", "surrogateescape")).hexdigest()[:16]
         self.folder = _folder(f"{name}.sock")
         self.socket = f"{self.folder}/{name}.sock"
+        self.early_socket = f"{self.folder}/{name}.soon"  # no longer than the other: what holds that one holds this one
         self.log = f"{self.folder}/{name}.log"
-        self._lock = f"{self.folder}/{name}.lock"
+        self.lock_file = f"{self.folder}/{name}.lock"
 
     def lock(self) -> int | None:
         """A file descriptor that holds the lock, which a server keeps while it lives; None if there is a server already."""
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

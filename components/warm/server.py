@@ -1,6 +1,7 @@
 """The server: `python -m components.warm.server ROOT LOCK`, as `components.warm.client` starts it.
 
 It imports the libraries, then listens, and forks a process for each stage. It has one thread, and never uses what it imported.
+Once it has those of the light stages, a fork of it serves these, until all libraries are there.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,7 +24,7 @@ from typing import Any
 from components.environment import prepare
 from components.warm import child, memory, streams, wire
 from components.warm.conditions import limits_out_of_reach, of_this_process, shaping
-from components.warm.libraries import NotForkableError, import_all, recording
+from components.warm.libraries import LIBRARIES, LIGHT, WITH_THREADS, NotForkableError, import_all, recording
 from components.warm.packages import fingerprint
 from components.warm.place import Place
 
@@ -56,7 +58,10 @@ class Server:
 
     def __init__(self, place: Place, lock: int) -> None:
         self._place = place
-        self._lock = lock
+        self._socket = place.socket
+        self._lock: int | None = lock
+        self._early: tuple[int, int] | None = None  # (the early server's process id, a pipe that it watches)
+        self._watched: set[int] = set()  # what the selector looks at beside the listener and the stages
         self._started = time.time()
         self._conditions = of_this_process()
         self._environment = dict(os.environ)
@@ -73,24 +78,82 @@ class Server:
         self._idle_s = (0, IDLE_S)  # (of which version of params.yaml, seconds)
 
     def prepare(self) -> None:
-        """Imports the libraries. Raises: NotForkableError."""
-        with recording() as self._asked:
-            import_all()
-        self._changed = {name: value for name, value in os.environ.items() if self._environment.get(name) != value}
+        """Imports the libraries, and has light stages served as soon as theirs are there. Raises: NotForkableError."""
+        self._import(WITH_THREADS, LIGHT)
+        self._serve_early()
+        self._import((), LIBRARIES)
         _say(f"imported in {time.time() - self._started:.1f} s")
+
+    def _import(self, with_threads: Sequence[str], others: Sequence[str]) -> None:
+        with recording() as asked:
+            import_all(with_threads, others)
+        self._asked |= asked
+        self._changed = {name: value for name, value in os.environ.items() if self._environment.get(name) != value}
+
+    def _serve_early(self) -> None:
+        """Forks a server for light stages, which closes its door once this one listens, or is gone."""
+        gc.collect()
+        gc.freeze()  # as in `serve`
+        watched, held = os.pipe()
+        pid = os.fork()
+        if pid:
+            os.close(watched)
+            self._early = pid, held
+            return
+        try:
+            os.close(held)
+            self._early = None
+            self._release_lock()
+            self._socket = self._place.early_socket
+            self._selector.close()
+            self._selector = selectors.DefaultSelector()
+            self._watch(watched, self._superseded)
+            self.listen()
+            self.serve()
+        except BaseException:  # noqa: BLE001  nothing may return to what the other server does
+            traceback.print_exc()
+        finally:
+            os._exit(0)
+
+    def _watch(self, file: int, act: Callable[[], object]) -> None:
+        """Has `act` called once, when `file`, which is closed then, can be read."""
+
+        def once() -> None:
+            self._selector.unregister(file)
+            self._watched.remove(file)
+            os.close(file)
+            act()
+
+        self._watched.add(file)
+        self._selector.register(file, selectors.EVENT_READ, once)
+
+    def _superseded(self) -> None:
+        if self._listener is not None:
+            self._close()
+
+    def _replace_early(self) -> None:
+        """Has the early server let no more stages in, and waits for its end, which may be that of its last stage."""
+        if self._early is None:
+            return
+        pid, held = self._early
+        Path(self._place.early_socket).unlink(missing_ok=True)
+        self._watch(os.pidfd_open(pid), partial(os.waitpid, pid, 0))
+        os.close(held)
+        self._early = None
 
     def listen(self) -> None:
         """Opens the socket; from now on stages find this server."""
-        Path(self._place.socket).unlink(missing_ok=True)  # of a server that was killed: this one has the lock
+        Path(self._socket).unlink(missing_ok=True)  # of a server that was killed: this one, or its parent, has the lock
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         umask = os.umask(0o177)
         try:
-            listener.bind(self._place.socket)
+            listener.bind(self._socket)
         finally:
             os.umask(umask)
         listener.listen(_BACKLOG)
         self._listener = listener
         self._selector.register(listener, selectors.EVENT_READ, self._accept)
+        self._replace_early()
 
     def serve(self) -> None:
         """Returns when it is time to leave, and the last stage has ended."""
@@ -107,7 +170,7 @@ class Server:
         out_of_date = self._out_of_date()  # first, for it is so as well where the repository goes meanwhile
         try:
             root = os.stat(self._place.root)
-            at_socket = os.stat(self._place.socket)
+            at_socket = os.stat(self._socket)
         except FileNotFoundError:
             return "the repository or the socket is gone"
         if (root.st_dev, root.st_ino) != (self._root.st_dev, self._root.st_ino) or at_socket.st_uid != os.getuid():
@@ -139,15 +202,16 @@ class Server:
             self._idle_s = (version, _idle_s(path))
         return self._idle_s[1]
 
-    def _close(self, reason: str) -> None:
-        """Lets no more stages in; another server may be started."""
-        _say(f"leaves: {reason}")
+    def _close(self, reason: str | None = None) -> None:
+        """Lets no more stages in; another server may be started. Without a reason there is one already."""
+        if reason is not None:
+            _say(f"leaves: {reason}")
         if self._listener is not None:
-            Path(self._place.socket).unlink(missing_ok=True)
+            Path(self._socket).unlink(missing_ok=True)
             self._selector.unregister(self._listener)
             self._listener.close()
             self._listener = None
-            os.close(self._lock)
+            self._release_lock()
 
     def _accept(self) -> None:
         if self._listener is None:
@@ -230,6 +294,11 @@ class Server:
         with contextlib.suppress(OSError):  # of a client that is gone, which `_hear` finds out
             wire.send(connection, {"started": pid})
 
+    def _release_lock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
     def _let_go(self) -> None:
         """Closes, in a fork, what is the server's."""
         self._selector.close()
@@ -237,9 +306,11 @@ class Server:
             stage.connection.close()
             os.close(stage.pidfd)
             os.close(stage.go)
+        for file in self._watched:
+            os.close(file)
         if self._listener is not None:
             self._listener.close()
-            os.close(self._lock)
+            self._release_lock()
 
     def _hear(self, stage: _Stage) -> None:
         """A signal to pass on; or the client is gone, and the stage must go, too."""

@@ -127,8 +127,8 @@ def repository(tmp_path: Path) -> Iterator[Repository]:
         shutil.copy(ROOT / "components" / name, root / "components" / name)
     shutil.copytree(ROOT / "components" / "warm", root / "components" / "warm", ignore=shutil.ignore_patterns("__pycache__"))
     libraries = root / "components" / "warm" / "libraries.py"
-    code, count = re.subn(r"(?s)\n(WITH_THREADS|LIBRARIES) = \(.*?\)\n", r'\n\1 = ("decimal",)\n', libraries.read_text())
-    assert count == 2
+    code, count = re.subn(r"(?s)\n(WITH_THREADS|LIGHT|LIBRARIES) = \(.*?\)\n", r'\n\1 = ("decimal",)\n', libraries.read_text())
+    assert count == 3
     libraries.write_text(code)
     (root / "components" / "probe" / "__init__.py").write_text("")
     (root / "params.yaml").write_text("warm: {idle_s: 300}\n")

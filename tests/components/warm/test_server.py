@@ -18,7 +18,7 @@ from components.warm.conditions import shaping
 from components.warm.libraries import LIBRARIES, NotForkableError, import_all, recording
 from components.warm.packages import fingerprint
 from components.warm.place import Place, UnsafeFolderError
-from tests.components.warm.conftest import ROOT, Repository, is_alive
+from tests.components.warm.conftest import ROOT, Repository, is_alive, wait_until
 
 STARTING = "cold: no warm server is ready yet; one is being started\n"
 
@@ -68,6 +68,35 @@ def test_who_imports_little_waits_for_nobody(repository: Repository) -> None:
     assert repository.run().stdout == STARTING
     time.sleep(1.5)
     assert repository.run().stdout == "cold: the warm server is still importing the libraries, or is leaving\n"
+
+
+@pytest.mark.parametrize("kill", [False, True])
+def test_who_imports_little_is_served_while_the_other_libraries_are_imported(repository: Repository, kill: bool) -> None:
+    libraries = repository.root / "components" / "warm" / "libraries.py"
+    libraries.write_text(libraries.read_text().replace('\nLIBRARIES = ("decimal",)', '\nLIBRARIES = ("slow_library",)'))
+    (repository.root / "slow_library.py").write_text("import time\ntime.sleep(6)\n")
+    probe = repository.root / "components" / "probe" / "__main__.py"
+    much = probe.read_text()
+    probe.write_text(much.replace('begin("probe")', 'begin("probe", imports_much=False)'))
+    assert repository.run().stdout == STARTING
+    place = repository.runtime / "tensorline"
+    wait_until(lambda: list(place.glob("*.soon")), "no early server")
+    early = repository.run().stdout
+    assert early.startswith("warm: forked from the warm server, process ")
+    assert not list(place.glob("*.sock"))
+    early_server = int(early.rsplit(maxsplit=1)[1])
+    if kill:
+        server = int(Path(f"/proc/{early_server}/stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(server, signal.SIGKILL)
+    else:
+        time.sleep(1.0)
+        probe.write_text(much)  # waits for the server of all
+        server = int(repository.run().stdout.rsplit(maxsplit=1)[1])
+        assert server != early_server
+        assert repository.ask("status")["pid"] == server
+    repository.has_left(early_server)
+    wait_until(lambda: not list(place.glob("*.soon")), "the early server's socket is left")
+    assert is_alive(server) is not kill
 
 
 def test_a_socket_that_a_killed_server_left(repository: Repository) -> None:
