@@ -7,6 +7,7 @@ where the inputs are the outputs of the stages before. Each stage imports only w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -187,6 +188,7 @@ class Plainly:
         folder: Where to write artifacts, each under its key.
         temporary: For whatever else, and for what ingest keeps.
         properties: Exec properties that only this run knows.
+        ahead: What `begin_ahead` gave.
     """
 
     job: Job
@@ -194,6 +196,7 @@ class Plainly:
     folder: Path
     temporary: Path
     properties: Mapping[str, Any]
+    ahead: Any
 
 
 def _ingest_plainly(run: Plainly) -> dict[str, Properties]:
@@ -248,7 +251,8 @@ def _evaluate_plainly(run: Plainly) -> dict[str, Properties]:
 
     params, seed = run.job.params, run.job.shared.seed
     to = {key: run.folder / key for key in ("evaluation", "blessing", "report", "canary")}
-    blessing = plain.run(run.inputs, to, params.evaluate, seed=seed, model_name=params.register_.model_name)
+    model_name = params.register_.model_name
+    blessing = plain.run(run.inputs, to, params.evaluate, seed=seed, model_name=model_name, canary=run.ahead)
     return {**{key: {} for key in to}, "blessing": {"properties": {}, "custom_properties": blessing}}
 
 
@@ -284,6 +288,18 @@ _IF: dict[str, Callable[[Job], bool]] = {
 def runs_without_tfx(stage: str, job: Job) -> bool:
     """Whether the stage has a function in `WITHOUT_TFX` that does what its components would do."""
     return stage in WITHOUT_TFX and (stage not in _IF or _IF[stage](job))
+
+
+def begin_ahead(stage: str, job: Job) -> AbstractContextManager[Any]:
+    """What a function of `WITHOUT_TFX` needs and takes long to come, so that it is begun before the stage's run is opened.
+
+    Of evaluate the canary's process, which imports TensorFlow (`evaluate.canary`); None of the others. The context ends it.
+    """
+    if stage == "evaluate" and runs_without_tfx(stage, job):
+        from components.evaluate.model_report import canary_of
+
+        return canary_of(job.params.evaluate)
+    return nullcontext()
 
 
 INPUTS: dict[str, tuple[str, ...]] = {

@@ -16,7 +16,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -25,7 +25,7 @@ from components.bridge import accounting
 from components.bridge.artifact_folder import existing, load_artifact, save_properties, uri_of, write_properties
 from components.bridge.beam import context_args
 from components.bridge.beam_check import check_beam
-from components.bridge.graph import INPUTS, STAGES, WITHOUT_TFX, Plainly, runs_without_tfx
+from components.bridge.graph import INPUTS, STAGES, WITHOUT_TFX, Plainly, begin_ahead, runs_without_tfx
 from components.bridge.job import Job
 from components.bridge.outcome import Outcome
 from components.bridge.recipe import is_recipe_error
@@ -108,6 +108,7 @@ def run_stage(stage: str, name: str, root: Path) -> list[str]:
     if stage == "train" and job.params.train.strategy == "multi_worker" and index_of_follower() is not None:
         return _follow(job)
     with (
+        begin_ahead(stage, job) as ahead,
         track(job, stage, resumable=stage in RESUMABLE) as tracked,
         progress.listening(_show_progress(job, stage)),
         progress.listening(tracked.on_progress),
@@ -129,7 +130,7 @@ def run_stage(stage: str, name: str, root: Path) -> list[str]:
                 found, properties = tracked.champion_profile(scratch / ".champion")
                 folders |= {} if found is None else {"baseline_profile": found}
             state = tracked.state_folder if stage in (*RESUMABLE, *KEEPING) else None
-            made = execute(job, stage, folders, scratch, properties, state)
+            made = execute(job, stage, folders, scratch, properties, state, nullcontext(ahead))
             _account(stage, folders, made)
         except TensorlineError:
             # What a refused stage found out (the anomalies, say) is worth seeing.
@@ -174,6 +175,7 @@ def execute(
     scratch: Path,
     properties: Mapping[str, Any],
     state: Path | None = None,
+    ahead: AbstractContextManager[Any] | None = None,
 ) -> dict[str, Path]:
     """Runs the executors of a stage's components, without ML Metadata.
 
@@ -184,11 +186,13 @@ def execute(
         scratch: Folder to write the stage's artifacts to, each under its output key.
         properties: Exec properties that only this run knows, set where a component takes them.
         state: The components' temporary folder, if what they write there is to survive a kill; it may hold what was left.
+        ahead: What `graph.begin_ahead` began, if that was done already.
 
     Returns: The folders that were made, by output key.
     """
     if runs_without_tfx(stage, job):
-        return _execute_plainly(job, stage, folders, scratch, properties, state or scratch / ".tmp")
+        with ahead or begin_ahead(stage, job) as begun:
+            return _execute_plainly(job, stage, folders, scratch, properties, state or scratch / ".tmp", begun)
     from tfx.types import channel_utils
 
     channels = {key: channel_utils.as_channel([load_artifact(key, folder)]) for key, folder in folders.items()}
@@ -212,12 +216,18 @@ def execute(
 
 
 def _execute_plainly(
-    job: Job, stage: str, folders: Mapping[str, Path], scratch: Path, properties: Mapping[str, Any], temporary: Path
+    job: Job,
+    stage: str,
+    folders: Mapping[str, Path],
+    scratch: Path,
+    properties: Mapping[str, Any],
+    temporary: Path,
+    ahead: Any,
 ) -> dict[str, Path]:
     """As `execute`, without TFX, whose import takes longer than such a stage."""
     inputs = {key: Path(uri_of(existing(key, folder))) for key, folder in folders.items()}
     with _recipe_errors_as_ours():
-        made = WITHOUT_TFX[stage](Plainly(job, inputs, Path(uri_of(scratch)), Path(uri_of(temporary)), properties))
+        made = WITHOUT_TFX[stage](Plainly(job, inputs, Path(uri_of(scratch)), Path(uri_of(temporary)), properties, ahead))
     for key, values in made.items():
         write_properties(values, scratch / key)
     return {key: scratch / key for key in made}

@@ -1,12 +1,14 @@
 """The canary: the exported model answers some test examples in a fresh process, and must say what was evaluated.
 
 Whoever serves the model starts anew, with the files alone, and sends raw columns as often as serialized ones; the evaluation
-did neither. The process imports TensorFlow while this one predicts.
+did neither. The process imports TensorFlow while this one does other things: it can be started before anything is known of the
+models.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import subprocess
@@ -77,20 +79,13 @@ class Answers:
 
 
 class Canary:
-    """A fresh process that loads models while this one does other things; a context manager, which ends it.
-
-    Args:
-        models: Folders of Model artifacts; the first answers, of all the latency is measured.
-    """
-
-    def __init__(self, *models: Path) -> None:
-        self._models = [str(each.resolve()) for each in models]
+    """A fresh process that imports and loads while this one does other things; a context manager, which ends it."""
 
     def __enter__(self) -> Canary:
         self._scratch = tempfile.TemporaryDirectory(prefix="tensorline-canary-")
         path = os.pathsep.join(filter(None, [str(_CODE), os.environ.get("PYTHONPATH")]))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "components.evaluate.canary_process", self._scratch.name, *self._models],
+            [sys.executable, "-m", "components.evaluate.canary_process", self._scratch.name],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": path},
@@ -104,8 +99,19 @@ class Canary:
         self._process.communicate()
         self._scratch.cleanup()
 
+    def load(self, *models: Path) -> None:
+        """Has it load models, once a process.
+
+        Args:
+            models: Folders of Model artifacts; the first answers, of all the latency is measured.
+        """
+        assert self._process.stdin is not None  # noqa: S101  for the type checker
+        with contextlib.suppress(BrokenPipeError):  # it ended by itself, and `ask` tells why
+            self._process.stdin.write(json.dumps([str(each.resolve()) for each in models]) + "\n")
+            self._process.stdin.flush()
+
     def ask(self, requests: Requests) -> Answers:
-        """The answers to at least one request; once a process."""
+        """The answers to at least one request; once a process, after `load`."""
         folder = Path(self._scratch.name)
         content = {"serialized": [_base64(each) for each in requests.serialized], "rows": requests.rows}
         (folder / REQUESTS_FILE).write_text(json.dumps(content), encoding="utf-8")

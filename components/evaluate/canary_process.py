@@ -1,13 +1,15 @@
-"""The fresh process in which the model answers: `python -m components.evaluate.canary_process FOLDER MODEL [CHAMPION]`.
+"""The fresh process in which the model answers: `python -m components.evaluate.canary_process FOLDER`.
 
-It loads the models, waits for a line on its input, reads FOLDER/requests.json, and writes FOLDER/answers.npz (of the first
-model, signature/output → array) and FOLDER/latency.json (milliseconds, one a model); what goes wrong, into FOLDER/problem.txt.
-It imports TensorFlow and no more, as a server would. It ends when its input does, so that it never outlives who started it.
+It imports TensorFlow, and no more, as a server would; loads the models whose folders the first line of its input names (a JSON
+list); waits for a second line; reads FOLDER/requests.json, and writes FOLDER/answers.npz (of the first model, signature/output
+→ array) and FOLDER/latency.json (milliseconds, one a model); what goes wrong, into FOLDER/problem.txt. It ends when its input
+does, so that it never outlives who started it.
 """
 
 from __future__ import annotations
 
 import base64
+import gc
 import json
 import os
 import statistics
@@ -33,13 +35,18 @@ _MAX_SECONDS = 3.0
 Columns = dict[str, NDArray]
 
 
-def main(folder: Path, models: Sequence[Path]) -> int:
+def main(folder: Path) -> int:
     """Answers; returns the exit code."""
     try:
         prepare()
-        from components.saved_model import load
+        gc.disable()  # hardly anything of what it makes until it ends can be freed
+        from components.saved_model import import_tensorflow, load
 
-        loaded = [load(each) for each in models]
+        import_tensorflow()
+        models = sys.stdin.readline()
+        if not models:
+            return 0  # there is nothing to evaluate
+        loaded = [load(Path(each)) for each in json.loads(models)]
         if not sys.stdin.readline():
             return 0  # nobody wants to know any more
         requests = json.loads((folder / REQUESTS_FILE).read_text(encoding="utf-8"))
@@ -121,6 +128,6 @@ def _take(signature: Any, columns: Columns) -> float:
 
 
 if __name__ == "__main__":
-    code = main(Path(sys.argv[1]), [Path(each) for each in sys.argv[2:]])
+    code = main(Path(sys.argv[1]))
     sys.stdout.flush()
     os._exit(code)  # nothing is left to do, and TensorFlow takes a while to say goodbye

@@ -41,14 +41,25 @@ if TYPE_CHECKING:
     from tensorflow_metadata.proto.v0 import schema_pb2
 
 
-def canary_of(folders: Mapping[str, Path], params: EvaluateParams) -> AbstractContextManager[Canary | None]:
-    """The process that `report` asks, or none where evaluate.canary is null; started early, it loads meanwhile.
+def canary_of(params: EvaluateParams) -> AbstractContextManager[Canary | None]:
+    """The process that `report` asks, or none where evaluate.canary is null; started early, it imports meanwhile.
 
     Args:
+        params: The section `evaluate`.
+    """
+    return nullcontext() if params.canary is None else Canary()
+
+
+def load_models(canary: Canary | None, folders: Mapping[str, Path], params: EvaluateParams) -> None:
+    """Has the canary load what `report` will ask it for, as early as that is known.
+
+    Args:
+        canary: As `canary_of` gives it.
         folders: Of the artifacts: `model`, and `baseline_model` if there is a champion.
         params: The section `evaluate`.
     """
-    return nullcontext() if params.canary is None else Canary(*_asked(folders, params))
+    if canary is not None:
+        canary.load(*_asked(folders, params))
 
 
 def report(
@@ -71,7 +82,7 @@ def report(
         params: The section `evaluate`.
         seed: Draws the bootstrap's resamples.
         model_name: Heads the page.
-        canary: As `canary_of` gives it.
+        canary: As `load_models` leaves it.
 
     Raises:
         ParamsError: evaluate.thresholds or evaluate.slices name what is not there.

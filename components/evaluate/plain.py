@@ -6,17 +6,24 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from components.evaluate.blessing import bless
+from components.evaluate.canary import Canary
 from components.evaluate.evaluation import evaluate
 from components.evaluate.evaluation_files import write_evaluation
 from components.evaluate.model_info import read_model_info
-from components.evaluate.model_report import canary_of, report
+from components.evaluate.model_report import load_models, report
 from components.evaluate.params_check import check_params
 from components.evaluate.raw_schema import read_schema
 from components.params.models import EvaluateParams
 
 
 def run(
-    folders: Mapping[str, Path], to: Mapping[str, Path], params: EvaluateParams, *, seed: int, model_name: str
+    folders: Mapping[str, Path],
+    to: Mapping[str, Path],
+    params: EvaluateParams,
+    *,
+    seed: int,
+    model_name: str,
+    canary: Canary | None,
 ) -> dict[str, str | int]:
     """Does what the components Evaluator and ModelReport do.
 
@@ -26,15 +33,16 @@ def run(
         params: The section `evaluate`.
         seed: Draws the bootstrap's resamples.
         model_name: Heads the page.
+        canary: As `model_report.canary_of` gives it.
 
     Returns: The custom properties of `blessing`.
 
     Raises: As `evaluate_and_bless` and `model_report.report`.
     """
-    with canary_of(folders, params) as canary:
-        properties = evaluate_and_bless(folders, to["evaluation"], to["blessing"], params, seed=seed)
-        made = {**folders, "evaluation": to["evaluation"], "blessing": to["blessing"]}
-        report(made, to["report"], to["canary"], params, seed=seed, model_name=model_name, canary=canary)
+    load_models(canary, folders, params)
+    properties = evaluate_and_bless(folders, to["evaluation"], to["blessing"], params, seed=seed)
+    made = {**folders, "evaluation": to["evaluation"], "blessing": to["blessing"]}
+    report(made, to["report"], to["canary"], params, seed=seed, model_name=model_name, canary=canary)
     return properties
 
 

@@ -10,7 +10,7 @@ from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 
 from components.evaluate.canary_artifact import CanaryReport
-from components.evaluate.model_report import canary_of, report
+from components.evaluate.model_report import canary_of, load_models, report
 from components.evaluate.report_artifact import Report
 from components.params.models import EvaluateParams
 
@@ -24,7 +24,8 @@ class ModelReportExecutor(base_executor.BaseExecutor):
         to = {key: Path(artifact_utils.get_single_uri(artifacts)) for key, artifacts in output_dict.items()}
         params = EvaluateParams.model_validate_json(exec_properties["params"])
         seed, model_name = exec_properties["seed"], exec_properties["model_name"]
-        with canary_of(folders, params) as canary:
+        with canary_of(params) as canary:
+            load_models(canary, folders, params)
             report(folders, to["report"], to["canary"], params, seed=seed, model_name=model_name, canary=canary)
 
 

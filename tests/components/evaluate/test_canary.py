@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import tensorflow_data_validation as tfdv
 
@@ -32,6 +38,7 @@ from components.evaluate.outcome import gate_lines
 from components.evaluate.report_component import ModelReport
 from components.params.models import CanaryParams, EvaluateParams
 from components.tfrecord import count_split
+from tests.components.warm.conftest import ROOT, is_alive, wait_until
 
 PARAMS = CanaryParams(num_requests=4)
 
@@ -43,7 +50,8 @@ def asked(penguins: Path) -> SimpleNamespace:
     model = read_model_info(folder / "model")
     (schema_file,) = (folder / "schema").iterdir()
     requests = pick_requests(folder / "examples", list(model.inputs), tfdv.load_schema_text(str(schema_file)), PARAMS)
-    with Canary(folder / "model", folder / "model") as canary:
+    with Canary() as canary:
+        canary.load(folder / "model", folder / "model")
         answers = canary.ask(requests)
     written = pd.read_parquet(folder / "report" / "predictions.parquet")
     evaluated = np.stack(written["probabilities"])[requests.records]
@@ -185,12 +193,40 @@ def test_a_model_that_does_not_load_fails(asked: SimpleNamespace, tmp_path: Path
     shutil.copytree(asked.folder / "model", tmp_path / "model")
     for file in (tmp_path / "model" / "Format-Serving" / "variables").iterdir():
         file.unlink()
-    with Canary(tmp_path / "model") as canary:
+    with Canary() as canary:
+        canary.load(tmp_path / "model")
         answers = canary.ask(asked.requests)
     check, worst = check_canary(asked.requests, answers, asked.evaluated, asked.model, PARAMS)
     assert (check.passed, worst) == (False, None)
     assert check.reason.startswith("in a fresh process the exported model gives no answer: ")
     assert "variables" in answers.problem
+
+
+def test_its_process_is_gone_when_the_stage_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    found = []
+
+    def fail() -> None:
+        with Canary():
+            found.append(psutil.Process().children()[-1])
+            assert "components.evaluate.canary_process" in found[0].cmdline()
+            raise RuntimeError("the stage failed")
+
+    with pytest.raises(RuntimeError, match="the stage failed"):
+        fail()
+    assert not found[0].is_running()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_its_process_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
+    code = (
+        "import os; from components.evaluate.canary import Canary; canary = Canary().__enter__();"
+        "print(canary._process.pid, flush=True); os.kill(os.getpid(), 9)"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    wait_until(lambda: not is_alive(int(done.stdout)), "the canary outlives the stage")
 
 
 def test_examples_that_raw_columns_cannot_express_are_left_out(write_examples, write_schema, tmp_path: Path) -> None:
