@@ -296,6 +296,16 @@ def test_a_library_that_is_not_there_is_left_out() -> None:
     assert not any(name.split(".")[0] in {"components", "recipes", "pipelines"} for name in LIBRARIES)
 
 
+@pytest.mark.slow
+def test_light_stages_are_served_without_tensorflow() -> None:
+    code = (
+        "import sys; from components.warm.libraries import LIGHT, WITH_THREADS, import_all; import_all(WITH_THREADS, LIGHT);"
+        "print(sorted({'tensorflow', 'tfx', 'apache_beam', 'keras'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"  # and none is left out
+
+
 def test_unsafe_folder_is_an_error_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tensorline").write_text("a file")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
