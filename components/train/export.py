@@ -30,8 +30,8 @@ _RAW_DTYPES = {tf.int64: tf.float64, tf.float32: tf.float32, tf.string: tf.strin
 integer up to 2^53."""
 
 _as_it_is = tf.autograph.experimental.do_not_convert
-"""AutoGraph rewrites Python that depends on tensors. Only a recipe's functions may hold such, and to rewrite the libraries that they
-call took more time than all the tracing."""
+"""AutoGraph rewrites Python that depends on tensors. Only a recipe's functions may hold such, and to rewrite all that they call
+took more time than to trace it."""
 
 
 class ServingModule(tf.Module):
@@ -56,7 +56,7 @@ class ServingModule(tf.Module):
         self._model_variables = [variable.value for variable in model.variables]
         self._loaded = loaded_objects(model)  # their variables and tables
         layer = transform_output.transform_features_layer()
-        # Its variables and tables, but not the layer: it would be written as a Keras model, with traces of its own that nobody asks.
+        # Its variables and tables, but not the layer: that would be written as a Keras model, with traces of its own.
         self._transform_state = layer._saved_model_loader_tracked_dict  # noqa: SLF001  there is no public way
         raw_spec = transform_output.raw_feature_spec()
         feature_spec = {name: raw_spec[name] for name in recipe.inputs}
