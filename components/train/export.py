@@ -30,8 +30,8 @@ _RAW_DTYPES = {tf.int64: tf.float64, tf.float32: tf.float32, tf.string: tf.strin
 integer up to 2^53."""
 
 _as_it_is = tf.autograph.experimental.do_not_convert
-"""AutoGraph rewrites Python that depends on tensors. Only a recipe's functions may hold such, and to rewrite all that they call
-took more time than to trace it."""
+"""AutoGraph rewrites Python that depends on tensors. Only a recipe's functions may hold such, and to rewrite all that they
+call took more time than to trace it."""
 
 
 class ServingModule(tf.Module):
