@@ -29,6 +29,10 @@ _RAW_DTYPES = {tf.int64: tf.float64, tf.float32: tf.float32, tf.string: tf.strin
 """dtype of a feature → dtype in `serve_raw`. An integer has no value for "missing", a float has NaN, and float64 holds every
 integer up to 2^53."""
 
+_as_it_is = tf.autograph.experimental.do_not_convert
+"""AutoGraph rewrites Python that depends on tensors. Only a recipe's functions may hold such, and to rewrite all that they
+call took more time than to trace it."""
+
 
 class ServingModule(tf.Module):
     """The model with the transform graph in front, so that training and serving can't differ.
@@ -51,16 +55,20 @@ class ServingModule(tf.Module):
         super().__init__()
         self._model_variables = [variable.value for variable in model.variables]
         self._loaded = loaded_objects(model)  # their variables and tables
-        self._transform = transform_output.transform_features_layer()
+        layer = transform_output.transform_features_layer()
+        # Its variables and tables, but not the layer: that would be written as a Keras model, with traces of its own.
+        self._transform_state = layer._saved_model_loader_tracked_dict  # noqa: SLF001  there is no public way
         raw_spec = transform_output.raw_feature_spec()
         feature_spec = {name: raw_spec[name] for name in recipe.inputs}
 
+        @_as_it_is
         def parse(examples: tf.Tensor) -> dict[str, Any]:
             parsed: dict[str, Any] = tf.io.parse_example(examples, feature_spec)
             return parsed
 
+        @_as_it_is
         def transform(features: Mapping[str, Any]) -> dict[str, tf.Tensor]:
-            transformed = densify(self._transform(dict(features)))
+            transformed = densify(layer(dict(features)))
             return {name: transformed[name] for name in recipe.feature_spec}
 
         def predict(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -83,14 +91,14 @@ class ServingModule(tf.Module):
 
             return serve
 
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")], autograph=False)
         def transform_labels(examples: tf.Tensor) -> dict[str, tf.Tensor]:
-            return {"label": self._transform(tf.io.parse_example(examples, {label: raw_spec[label]}))["label"]}
+            return {"label": layer(tf.io.parse_example(examples, {label: raw_spec[label]}))["label"]}
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
         def score_examples(examples: tf.Tensor) -> dict[str, tf.Tensor]:
             of_label = {} if label is None else {label: raw_spec[label]}
-            transformed = densify(self._transform(tf.io.parse_example(examples, {**feature_spec, **of_label})))
+            transformed = densify(layer(tf.io.parse_example(examples, {**feature_spec, **of_label})))
             features = {name: transformed[name] for name in recipe.feature_spec}
             scores: dict[str, tf.Tensor] = recipe.score(model, features, transformed.get("label"))
             return scores
@@ -119,6 +127,7 @@ def _raw_shape(spec: Any) -> list[int]:
     return list(spec.shape) or [1] if isinstance(spec, tf.io.FixedLenFeature) else [1]
 
 
+@_as_it_is
 def _as_feature(column: tf.Tensor, spec: Any) -> tf.Tensor | tf.SparseTensor:
     """A column, [batch, 1] or of several values a row, as parsing an example with `spec` would give it."""
     present = tf.not_equal(column, "") if column.dtype == tf.string else tf.logical_not(tf.math.is_nan(column))

@@ -17,6 +17,7 @@ from components import progress
 from components.bridge.recipe import create_recipe
 from components.saved_model import import_libraries
 from components.train.class_weights import class_weights
+from components.train.columns import read_columns
 from components.train.datasets import count_labels, expand, make_dataset
 from components.train.objective import objective
 from components.train.options import apply_options, building
@@ -140,11 +141,11 @@ def prepare(fn_args: FnArgs) -> Fitting:
     parameters = {**config, "train": {**config["train"], "workers": None, "worker_timeout_s": None}}
     require_same(strategy, {"parameters": parameters, "hyperparameters": fn_args.hyperparameters, "examples": files})
     apply = graph_function(transform_output) if are_raw([*train_files, *eval_files]) else None
+    columns = read_columns(train_files, spec, apply)  # once, for the counts and for training
     label_counts: list[int] = []
     if recipe.class_names:
-        of_label = {LABEL_KEY: spec[LABEL_KEY]}
-        labels = make_dataset(train_files, of_label, LABEL_KEY, 8192, apply=apply).map(lambda features, label: label)
-        label_counts = count_labels(labels, len(recipe.class_names))
+        num_classes = len(recipe.class_names)
+        label_counts = count_labels(train_files, spec, LABEL_KEY, num_classes, apply=apply, columns=columns)
     settings, names = config["train"], recipe.class_names
     weights = class_weights(settings["class_weights"], names, label_counts)
     factors = class_weights(settings["oversample"], names, label_counts, "train.oversample")
@@ -154,7 +155,15 @@ def prepare(fn_args: FnArgs) -> Fitting:
         recipe=recipe,
         transform_output=transform_output,
         make_train=partial(
-            make_dataset, train_files, spec, label, batch_size, shuffle_seed=config["seed"], class_weights=factors, apply=apply
+            make_dataset,
+            train_files,
+            spec,
+            label,
+            batch_size,
+            shuffle_seed=config["seed"],
+            class_weights=factors,
+            apply=apply,
+            columns=columns,
         ),
         eval=make_dataset(eval_files, spec, label, max(batch_size, 1024), apply=apply),
         label_counts=label_counts,

@@ -39,6 +39,7 @@ def read(files: list[str], seed: int | None, epochs: int = 1) -> list[list[float
 def test_batches_hold_features_and_labels(files: list[str]) -> None:
     import tensorflow as tf
 
+    from components.train.columns import read_columns
     from components.train.datasets import count_labels, make_dataset
 
     spec = {"x": tf.io.FixedLenFeature([2], tf.float32), "label": tf.io.FixedLenFeature([1], tf.int64)}
@@ -47,7 +48,9 @@ def test_batches_hold_features_and_labels(files: list[str]) -> None:
         ({name: tuple(value.shape) for name, value in features.items()}, tuple(label.shape)) for features, label in dataset
     ]
     assert shapes == [({"x": (32, 2)}, (32, 1))] * 3 + [({"x": (4, 2)}, (4, 1))]
-    assert count_labels(dataset.map(lambda features, label: label), 3) == [34, 33, 33]
+    columns = read_columns(files, spec)
+    assert columns is not None
+    assert count_labels(files, spec, "label", 3, columns=columns) == count_labels(files, spec, "label", 3) == [34, 33, 33]
 
 
 def test_nothing_is_lost_and_the_order_is_the_seeds(files: list[str]) -> None:
@@ -92,12 +95,12 @@ def test_what_does_not_fit_in_memory_gives_the_same_batches(
 ) -> None:
     import tensorflow as tf
 
-    from components.train import datasets
+    from components.train import columns, datasets
 
     spec = {"x": tf.io.VarLenFeature(tf.float32), "label": tf.io.FixedLenFeature([1], tf.int64)}
     found = []
-    for limit in (datasets.IN_MEMORY_LIMIT_BYTES, 0):
-        monkeypatch.setattr(datasets, "IN_MEMORY_LIMIT_BYTES", limit)
+    for limit in (columns.IN_MEMORY_LIMIT_BYTES, 0):
+        monkeypatch.setattr(columns, "IN_MEMORY_LIMIT_BYTES", limit)
         dataset = datasets.make_dataset(files, spec, "label", 32, shuffle_seed=seed, class_weights=weights)
         found.append(
             [[(features["x"].numpy().tolist(), label.numpy().tolist()) for features, label in dataset] for _epoch in range(2)]
@@ -108,9 +111,9 @@ def test_what_does_not_fit_in_memory_gives_the_same_batches(
 
 
 def test_what_does_not_fit_in_memory_is_shuffled_by_the_seed(files: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    from components.train import datasets
+    from components.train import columns
 
-    monkeypatch.setattr(datasets, "IN_MEMORY_LIMIT_BYTES", 0)
+    monkeypatch.setattr(columns, "IN_MEMORY_LIMIT_BYTES", 0)
     first, second = read(files, seed=7, epochs=2)
     assert sorted(first) == sorted(second) == [float(number) for number in range(100)]
     assert first != second

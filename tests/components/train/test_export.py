@@ -54,6 +54,15 @@ def test_signatures_and_keras_agree(penguins: Path) -> None:
     assert by_keras.argmax(axis=1).tolist() == np.asarray(served["probabilities"]).argmax(axis=1).tolist()
 
 
+def test_the_transform_graph_is_written_without_a_layer_of_keras(penguins: Path) -> None:
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    folder = penguins / "artifacts" / "penguins" / "model" / "Format-Serving"
+    saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    nodes = saved.meta_graphs[0].object_graph_def.nodes
+    assert [each.user_object.identifier for each in nodes if "keras" in each.user_object.identifier] == []
+
+
 def test_model_json_says_what_the_model_is(penguins: Path) -> None:
     description = json.loads((penguins / "artifacts" / "penguins" / "model" / "model.json").read_text())
     digest = description.pop("digest")

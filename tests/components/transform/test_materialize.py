@@ -71,10 +71,10 @@ def batches(dataset) -> list[tuple[dict[str, np.ndarray], np.ndarray]]:
 def test_the_same_weights_whether_materialized_or_not(
     fn_args_of, penguins, unmaterialized, tmp_path, train, limit_bytes, monkeypatch
 ):
-    from components.train import datasets
+    from components.train import columns
     from components.train.fitting import prepare
 
-    monkeypatch.setattr(datasets, "IN_MEMORY_LIMIT_BYTES", limit_bytes)
+    monkeypatch.setattr(columns, "IN_MEMORY_LIMIT_BYTES", limit_bytes)
     found = []
     for number, folder in enumerate((penguins / "artifacts" / "penguins" / "transformed_examples", unmaterialized)):
         arguments = files_of(fn_args_of(tmp_path / str(number), train=train), folder)
