@@ -91,7 +91,7 @@ def _transform(job: Job, channels: Channels) -> list[BaseComponent]:
 def _transform_config(job: Job) -> dict[str, Any]:
     from components.transform.plain import MATERIALIZE_KEY
 
-    # "auto" materializes: benchmarks/materialize.py and docs/speed.md say why.
+    # "auto" materializes, which pays off by the second or third reading of any data measured: docs/speed.md.
     return {**job.recipe_config(), MATERIALIZE_KEY: job.params.transform.materialize is not False}
 
 

@@ -22,6 +22,7 @@ from components.bridge.record_batches import num_records_read
 from components.errors import AccountingError
 from components.tfrecord import count_records
 from components.transform.analyzer_cache import AnalyzerCache, by_span
+from components.transform.tracing import spared
 
 if TYPE_CHECKING:
     from tensorflow_metadata.proto.v0 import schema_pb2
@@ -53,6 +54,20 @@ def analyse(
 
     Raises: AccountingError if not all records were analysed; whatever the preprocessing function raises.
     """
+    temporary = folder / _TEMPORARY
+    with spared(temporary / "traced"):
+        _analyse(files, schema, preprocessing_fn, folder, make_pipeline, kept)
+    shutil.rmtree(temporary, ignore_errors=True)  # there is none where nothing needed files
+
+
+def _analyse(
+    files: Sequence[Path],
+    schema: schema_pb2.Schema,
+    preprocessing_fn: Callable[..., dict[str, Any]],
+    folder: Path,
+    make_pipeline: Callable[[], Any],
+    kept: Path | None,
+) -> None:
     tfxio = ColumnarExamples([str(file) for file in files], schema)
     specs = tfxio.TensorAdapter().OriginalTypeSpecs()
     metadata = dataset_metadata.DatasetMetadata(schema)
@@ -61,7 +76,6 @@ def analyse(
     if not columns:
         impl_helper.analyze_in_place(preprocessing_fn, False, {}, specs, str(folder))
         return
-    temporary = folder / _TEMPORARY
     projected = tfxio.Project(columns)
     pipeline = make_pipeline()
     config = projected.TensorAdapterConfig()
@@ -73,7 +87,7 @@ def analyse(
         num_records += sum(map(count_records, source))
         return pipeline | label >> ColumnarExamples([str(file) for file in source], schema).Project(columns).BeamSource()
 
-    with tft_beam.Context(temp_dir=str(temporary), use_deep_copy_optimization=True):
+    with tft_beam.Context(temp_dir=str(folder / _TEMPORARY), use_deep_copy_optimization=True):
         if cache.spans:
             datasets = cache.datasets
             known = cache.read(pipeline, datasets)
@@ -87,7 +101,6 @@ def analyse(
         _ = analyzed | tft_beam.WriteTransformFn(str(folder))
         result = pipeline.run()
         result.wait_until_finish()
-    shutil.rmtree(temporary)
     num_analysed = num_records_read(result)
     if num_records != num_analysed:
         raise AccountingError(

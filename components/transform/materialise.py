@@ -7,10 +7,11 @@ same way meets the same records in the same order.
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,19 +49,19 @@ def materialise(transform_graph: Path, examples: Path, transformed: Path, splits
     Raises: AccountingError if there are not as many records as before; TensorlineError if a file is damaged.
     """
     output = tft.TFTransformOutput(str(transform_graph))
-    writer = _Writer(
-        graph_function(output),
-        impl_helper.make_tensor_to_arrow_converter(output.transformed_metadata.schema),
-        output.transformed_feature_spec(),
-    )
-    counts = {}
-    for split in splits:
-        target = transformed / f"Split-{split}"
-        target.mkdir(parents=True)
-        counts[split] = sum(
-            writer.write(file, target / file.name.removesuffix(".gz"))
-            for file in sorted((examples / f"Split-{split}").iterdir())
-        )
+    spec = output.transformed_feature_spec()
+    files = [
+        _File(source, transformed / f"Split-{split}" / source.name.removesuffix(".gz"), split, count_records(source))
+        for split in splits
+        for source in sorted((examples / f"Split-{split}").iterdir())
+    ]
+    counts = dict.fromkeys(splits, 0)
+    for folder in {file.target.parent for file in files}:
+        folder.mkdir(parents=True)
+    batches = iter(_batches(files, spec, graph_function(output)))
+    converter = impl_helper.make_tensor_to_arrow_converter(output.transformed_metadata.schema)
+    for file in files:
+        counts[file.split] += _write(file, batches, spec, converter)
     return counts
 
 
@@ -84,40 +85,62 @@ def link_raw(examples: Path, transformed: Path, splits: Iterable[str]) -> None:
 
 
 @dataclass(frozen=True)
-class _Writer:
-    """Writes files.
+class _File:
+    """One to transform.
 
     Attributes:
-        apply: As `transform_graph.graph_function` makes it.
-        converter: Transformed features → columns.
-        spec: Parsing spec of the transformed features.
+        source: Of raw examples.
+        target: Of transformed ones, to be written.
+        split: Whose they are.
+        num_records: In the source.
     """
 
-    apply: Any
-    converter: TensorsToRecordBatchConverter
-    spec: Mapping[str, Any]
+    source: Path
+    target: Path
+    split: str
+    num_records: int
 
-    def write(self, source: Path, target: Path) -> int:
-        """Writes one file; returns the number of its records. Raises: As `materialise`."""
-        num_in, num_out = count_records(source), 0
-        rows = _rows_at_once(source.stat().st_size / max(num_in, 1), self.spec)
-        raw = tf.data.TFRecordDataset(str(source), "GZIP" if source.suffix == ".gz" else "").batch(rows)
-        with target.open("wb") as file:
-            try:
-                # Two batches at once: more would wait for what follows, and take memory.
-                for features in raw.map(self.apply, num_parallel_calls=2).prefetch(1):
-                    columns = _columns(features, self.converter)
-                    num_rows = len(next(iter(columns.values())))
-                    append(file, frame(encode(columns, num_rows)))
-                    num_out += num_rows
-            except tf.errors.DataLossError as error:
-                raise TensorlineError(f"{source}: is damaged: rebuild the file. {error.message}") from error
-        if num_out != num_in:
-            raise AccountingError(
-                f"transform: {source}: {num_in:,} records in, {num_out:,} out. Expected as many out as in: a preprocessing "
-                "function neither drops nor adds examples."
-            )
-        return num_out
+    def rows_at_once(self, spec: Mapping[str, Any]) -> int:
+        """How many records make a batch."""
+        return _rows_at_once(self.source.stat().st_size / max(self.num_records, 1), spec)
+
+
+def _batches(files: Sequence[_File], spec: Mapping[str, Any], apply: Any) -> tf.data.Dataset:
+    """The transformed features of all files, in their order; a batch is of one file.
+
+    One dataset for all: to make one, and to start it, takes as long as to transform some ten thousand narrow records.
+    """
+
+    def raw(path: tf.Tensor, compression: tf.Tensor, rows: tf.Tensor) -> tf.data.Dataset:
+        return tf.data.TFRecordDataset(path, compression).batch(rows)
+
+    each = (
+        [str(file.source) for file in files],
+        ["GZIP" if file.source.suffix == ".gz" else "" for file in files],
+        tf.constant([file.rows_at_once(spec) for file in files], tf.int64),
+    )
+    # Two batches at once: more would wait for what follows, and take memory.
+    return tf.data.Dataset.from_tensor_slices(each).flat_map(raw).map(apply, num_parallel_calls=2).prefetch(1)
+
+
+def _write(file: _File, batches: Iterator[Any], spec: Mapping[str, Any], converter: TensorsToRecordBatchConverter) -> int:
+    """Writes the file's batches, which come next; returns the number of its records. Raises: As `materialise`."""
+    num_batches, num_out = math.ceil(file.num_records / file.rows_at_once(spec)), 0
+    with file.target.open("wb") as target:
+        try:
+            for features in itertools.islice(batches, num_batches):
+                columns = _columns(features, converter)
+                num_rows = len(next(iter(columns.values())))
+                append(target, frame(encode(columns, num_rows)))
+                num_out += num_rows
+        except tf.errors.DataLossError as error:
+            raise TensorlineError(f"{file.source}: is damaged: rebuild the file. {error.message}") from error
+    if num_out != file.num_records:
+        raise AccountingError(
+            f"transform: {file.source}: {file.num_records:,} records in, {num_out:,} out. Expected as many out as in: a "
+            "preprocessing function neither drops nor adds examples."
+        )
+    return num_out
 
 
 def _rows_at_once(raw_bytes: float, spec: Mapping[str, Any]) -> int:

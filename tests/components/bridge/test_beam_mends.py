@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import threading
 
 import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import DebugOptions, DirectOptions, PipelineOptions, _BeamArgumentParser
 from apache_beam.runners.common import MethodWrapper
+from apache_beam.runners.worker import statecache, statesampler
 from apache_beam.transforms import core, userstate
+from apache_beam.utils.counters import CounterFactory
+from objsize import traverse
 
 from components.bridge import beam_mends
 
@@ -34,7 +38,14 @@ def arguments_of(dofn: beam.DoFn) -> tuple[list[str], list[object]]:
 @pytest.fixture
 def stock(monkeypatch):
     """Beam as it was, whatever has run before in this process; mended again at the end, if it was."""
-    for holder, name in ((core, "get_function_args_defaults"), (PipelineOptions, "view_as")):
+    for holder, name in (
+        (core, "get_function_args_defaults"),
+        (PipelineOptions, "view_as"),
+        (userstate, "get_dofn_specs"),
+        (statecache, "get_deep_size"),
+        (statesampler.StateSampler, "start"),
+        (statesampler.StateSampler, "stop"),
+    ):
         found = getattr(holder, name)
         monkeypatch.setattr(holder, name, getattr(found, "stock", found))
 
@@ -107,8 +118,61 @@ def test_options_are_those_of_before_and_parsed_once(stock, monkeypatch):
     assert lists == [["x", "y"], ["x", "z"], ["x"]]
 
 
+def test_a_class_is_looked_at_once_unless_an_object_has_methods_of_its_own(stock, monkeypatch):
+    def function(element, seen=SEEN):
+        yield element
+
+    class Holder:
+        def method(self, element, seen=SEEN):
+            yield element
+
+    kinds = [_Stateful(), _Stateful(), core.CallableWrapperDoFn(function), core.CallableWrapperDoFn(Holder().method)]
+    expected = [userstate.get_dofn_specs(each) for each in kinds]
+    beam_mends.mend()
+    assert [userstate.get_dofn_specs(each) for each in kinds] == expected
+    assert expected == [({STATE}, set()), ({STATE}, set()), (set(), set()), ({STATE}, set())]
+    userstate.get_dofn_specs(kinds[0])[0].clear()  # what is returned may be changed
+    looks = counted(monkeypatch, userstate.get_dofn_specs, "stock")
+    assert userstate.get_dofn_specs(_Stateful()) == ({STATE}, set())
+    assert looks[0] == 0
+
+
+def test_sizes_are_those_of_before_and_modules_listed_once(stock, monkeypatch):
+    values = [[b"x" * 1000, {"a": [1, 2]}], [inspect, _Plain()], {"module": vars(inspect)}, []]
+    expected = [statecache.get_deep_size(each) for each in values]
+    lists = counted(monkeypatch, traverse, "_iter_modules_globals")
+    statecache.get_deep_size(values[0])
+    assert lists[0] == 1, "Beam lists no modules any more: components/bridge/beam_mends.py may go"
+    beam_mends.mend()
+    assert [statecache.get_deep_size(each) for each in values] == expected
+    assert lists[0] == 1
+
+
+def test_no_thread_looks_at_the_steps_of_a_bundle(stock):
+    def threads_of(sampler: statesampler.StateSampler) -> int:
+        before = threading.active_count()
+        sampler.start()
+        assert statesampler.get_current_tracker() is sampler
+        during = threading.active_count() - before
+        sampler.stop_if_still_running()
+        sampler.stop_if_still_running()
+        assert sampler.finished
+        assert statesampler.get_current_tracker() is None
+        return during
+
+    assert threads_of(statesampler.StateSampler("a", CounterFactory())) == 1
+    beam_mends.mend()
+    assert threads_of(statesampler.StateSampler("b", CounterFactory())) == 0
+
+
 def test_another_version_of_beam_is_left_alone(stock, monkeypatch):
     monkeypatch.setattr(beam, "__version__", "3.0.0")
-    before = core.get_function_args_defaults, PipelineOptions.view_as
+
+    def mended() -> list[object]:
+        sampler = statesampler.StateSampler
+        functions = [core.get_function_args_defaults, userstate.get_dofn_specs, statecache.get_deep_size]
+        return [*functions, PipelineOptions.view_as, sampler.start, sampler.stop]
+
+    before = mended()
     beam_mends.mend()
-    assert before == (core.get_function_args_defaults, PipelineOptions.view_as)
+    assert mended() == before
