@@ -138,11 +138,11 @@ def test_a_worker_that_is_gone_is_told(one: tuple[Path, dict[str, Any]], two: li
 
 LOST = {
     signal.SIGKILL: (None, r"Worker 1 was killed by SIGKILL; its log: \S*train-worker-1\.log\."),
-    # Stopped, it is no longer heard of, by the launcher or by TensorFlow, which sees it after some 10 s: either may come first.
+    # The launcher no longer hears of it, nor does TensorFlow, which sees that after some 10 s: either may come first.
     signal.SIGSTOP: (
         6,
-        r"(No worker has ended a step for 6 s \(train\.progress_timeout_s\)\. )?Worker 1 is stopped, or hangs: not a word of it "
-        r"for \d+ s; its log: \S*train-worker-1\.log\.",
+        r"(No worker has ended a step for 6 s \(train\.progress_timeout_s\)\. )?Worker 1 is stopped, or hangs: not a word of "
+        r"it for \d+ s; its log: \S*train-worker-1\.log\.",
     ),
 }
 
