@@ -210,7 +210,9 @@ def _watch(workers: list[_Worker], published: _Published, timeout_s: float | Non
             break
         idle_s = idle_s + _POLL_S if before == [worker.num_beats for worker in workers] else 0.0
         begun = all(worker.num_beats > 0 for worker in workers)
-        if end is None and timeout_s is not None and idle_s > timeout_s + (0.0 if begun else start_s):
+        # The chief that exports alone ends no steps, and nobody waits for it; but it must be heard of.
+        judged = codes.count(None) > 1 or _silent(workers) is not None
+        if end is None and judged and timeout_s is not None and idle_s > timeout_s + (0.0 if begun else start_s):
             return _stuck(workers, timeout_s)
         time.sleep(_POLL_S)
     time.sleep(_POLL_S)
@@ -245,8 +247,6 @@ def _stuck(workers: list[_Worker], timeout_s: float) -> _Lost:
     behind = [worker for worker in running if worker.num_beats == least]
     if silent := _silent(workers):
         story = _of_silent(silent)
-    elif len(running) == 1:
-        story = f"{running[0].name} alone still runs; its log: {_shown(running[0].log)}."
     elif len(behind) == 1:
         story = f"{behind[0].name} is behind the others, which wait for it; its log: {_shown(behind[0].log)}."
     else:

@@ -140,8 +140,8 @@ LOST = {
     signal.SIGKILL: (None, r"Worker 1 was killed by SIGKILL; its log: \S*train-worker-1\.log\."),
     # The launcher no longer hears of it, nor does TensorFlow, which sees that after some 10 s: either may come first.
     signal.SIGSTOP: (
-        6,
-        r"(No worker has ended a step for 6 s \(train\.progress_timeout_s\)\. )?Worker 1 is stopped, or hangs: not a word of "
+        20,
+        r"(No worker has ended a step for 20 s \(train\.progress_timeout_s\)\. )?Worker 1 is stopped, or hangs: not a word of "
         r"it for \d+ s; its log: \S*train-worker-1\.log\.",
     ),
 }
@@ -251,6 +251,14 @@ def test_workers_that_live_and_get_on_no_more_are_lost(
         "Look into the log for what it waits for. If its steps do take so long, raise train.progress_timeout_s; null waits "
         "for ever.",
     )
+
+
+def test_a_chief_that_exports_alone_is_left_to_it(watched: Callable[..., list[launcher._Worker]]) -> None:
+    workers = watched("5")
+    threading.Timer(3.0, workers[0].process.kill).start()
+    lost = launcher._watch(workers, launcher._Published(), 0.5, 0.0)
+    assert lost is not None
+    assert lost.story.startswith("Worker 0 (the chief) was killed by SIGKILL; its log: ")
 
 
 def test_the_first_step_may_take_longer_and_null_waits_for_ever(watched: Callable[..., list[launcher._Worker]]) -> None:
