@@ -538,6 +538,9 @@ class TrainParams(Params):
     worker_timeout_s: Annotated[int, Field(ge=1)] = Field(
         default=300, description="Of multi_worker: how long a worker waits for the others at the start."
     )
+    progress_timeout_s: Annotated[int, Field(ge=1)] | None = Field(
+        default=1800, description="Of workers: all are started again when none has ended a step for so long; none: never."
+    )
     loop: Literal["fit", "custom"] = Field(default="fit", description="Keras' own loop, or components/train/loop.py.")
     mixed_precision: Literal["none", "float16", "bfloat16"] = Field(
         default="none", description="What layers compute in; weights stay float32."

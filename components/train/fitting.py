@@ -19,6 +19,7 @@ from components.saved_model import import_libraries
 from components.train.class_weights import class_weights
 from components.train.columns import read_columns
 from components.train.datasets import count_labels, expand, make_dataset
+from components.train.heartbeat import beat
 from components.train.objective import objective
 from components.train.options import apply_options, building
 from components.train.peers import require_same
@@ -28,6 +29,8 @@ from components.transform_graph import are_raw, graph_function
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
 
+OF_THE_PROCESS = ("workers", "worker_timeout_s", "progress_timeout_s")
+"""Keys of the section `train` in which workers that train together may differ."""
 LABEL_KEY = "label"  # recipes.contract.LABEL_KEY; components know recipes by name only
 
 
@@ -138,7 +141,7 @@ def prepare(fn_args: FnArgs) -> Fitting:
     train_files, eval_files = expand(fn_args.train_files), expand(fn_args.eval_files)
     label = LABEL_KEY if LABEL_KEY in spec else None  # a recipe may learn from none
     files = [(Path(file).name, Path(file).stat().st_size) for file in (*train_files, *eval_files)]
-    parameters = {**config, "train": {**config["train"], "workers": None, "worker_timeout_s": None}}
+    parameters = {**config, "train": {**config["train"], **dict.fromkeys(OF_THE_PROCESS)}}
     require_same(strategy, {"parameters": parameters, "hyperparameters": fn_args.hyperparameters, "examples": files})
     apply = graph_function(transform_output) if are_raw([*train_files, *eval_files]) else None
     columns = read_columns(train_files, spec, apply)  # once, for the counts and for training
@@ -192,3 +195,22 @@ class PublishProgress(keras.callbacks.Callback):
     def _publish(self, epoch: int, logs: Mapping[str, float], *, again: bool = False) -> None:
         metrics = {name: float(value) for name, value in logs.items()}
         progress.publish(metrics, epoch + 1, self.params["epochs"], again=again)
+
+
+class Beat(keras.callbacks.Callback):
+    """Counts the beginnings and ends of steps and epochs, by which the launcher of several workers sees that they get on."""
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        beat()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        beat()
+
+    def on_test_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        beat()
+
+    def on_test_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        beat()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        beat()

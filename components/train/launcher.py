@@ -1,8 +1,8 @@
-"""`train.workers: N`: starts N workers on this machine, and begins anew where one is killed.
+"""`train.workers: N`: starts N workers on this machine, and begins anew where one is killed, or gets on no more.
 
-A group of workers can't take back one that is gone: whoever waits for its gradients gets an error. So all are stopped and
-started again. They go on after the last epoch of which the chief has made a backup (`resume`), and end as an undisturbed
-training does, if it is deterministic.
+A group of workers can't take back one that is gone: whoever waits for its gradients gets an error, or waits for ever for one
+that is stuck. So all are stopped and started again. They go on after the last epoch of which the chief has made a backup
+(`resume`), and end as an undisturbed training does, if it is deterministic.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ ARGUMENTS = (
 
 _POLL_S = 0.1
 _REPORTS_S = 3.0
+_SILENT_S = 5.0
+"""A worker tells of itself each second; one that has not for so long does not run."""
 _logger = logging.getLogger(__name__)
 
 
@@ -57,9 +59,10 @@ def launch(fn_args: FnArgs, num_workers: int) -> None:
 
     Their logs lie beside that of this process, as train-worker-0.log and so on.
 
-    Raises: UserError and TensorlineError as the first worker that fails; TensorlineError if workers are killed more than
-        `MAX_RESTARTS` times; UserError if there are fewer GPUs than workers.
+    Raises: UserError and TensorlineError as the first worker that fails; TensorlineError if workers are killed, or stuck for
+        longer than train.progress_timeout_s, more than `MAX_RESTARTS` times; UserError if there are fewer GPUs than workers.
     """
+    settings = fn_args.custom_config["train"]
     devices = _devices(num_workers)
     published = _Published()
     log_folder = _log_folder()
@@ -70,7 +73,7 @@ def launch(fn_args: FnArgs, num_workers: int) -> None:
             for index in range(num_workers):
                 log = log_folder / f"train-worker-{index}.log"
                 workers.append(_Worker.start(Cluster(addresses, index), fn_args, devices[index], log, append=attempt > 0))
-            lost = _watch(workers, published)
+            lost = _watch(workers, published, settings["progress_timeout_s"], settings["worker_timeout_s"])
             if lost is not None:
                 for worker in workers:  # they wait for the one that is lost, and a backup is whole at any moment
                     worker.process.kill()
@@ -80,10 +83,11 @@ def launch(fn_args: FnArgs, num_workers: int) -> None:
             return
         if attempt == MAX_RESTARTS:
             raise TensorlineError(
-                f"{lost} That is the {attempt + 1}th time, and the workers are not started again. If the system killed it for "
-                "want of memory, lower train.batch_size or train.workers."
+                f"{lost.story} That is the {attempt + 1}th time, and the workers are not started again. {lost.advice}"
             )
-        progress.tell(f"{lost} All workers are stopped and started again ({attempt + 1} of at most {MAX_RESTARTS} times).")
+        progress.tell(
+            f"{lost.story} All workers are stopped and started again ({attempt + 1} of at most {MAX_RESTARTS} times)."
+        )
 
 
 def free_addresses(number: int) -> tuple[str, ...]:
@@ -107,12 +111,29 @@ class _Published:
             progress.publish(metrics, step, num_steps, again=again)
 
 
+@dataclass(frozen=True)
+class _Lost:
+    """Which worker is gone, as a sentence, and what to do about it if that happens again and again."""
+
+    story: str
+    advice: str = "If the system killed it for want of memory, lower train.batch_size or train.workers."
+
+
 @dataclass
 class _Worker:
+    """One of the processes.
+
+    Attributes:
+        num_beats: How much it has done, as it last told.
+        silent_s: For how long it has told nothing, as far as this process watched.
+    """
+
     index: int
     log: Path
     process: subprocess.Popen[str]
     messages: queue.Queue[dict[str, Any]] = field(default_factory=queue.Queue)
+    num_beats: int = 0
+    silent_s: float = 0.0
 
     @classmethod
     def start(cls, cluster: Cluster, fn_args: FnArgs, devices: str | None, log: Path, *, append: bool) -> _Worker:
@@ -163,15 +184,23 @@ def _input(process: subprocess.Popen[str]) -> Any:
     return process.stdin
 
 
-def _watch(workers: list[_Worker], published: _Published) -> str | None:
-    """Waits until all have ended; None if they did well, else a sentence on the one that was lost.
+def _watch(workers: list[_Worker], published: _Published, timeout_s: float | None, start_s: float) -> _Lost | None:
+    """Waits until all have ended; None if they did well, else the one that was lost.
+
+    Args:
+        workers: Just started.
+        published: Passes on their epochs.
+        timeout_s: A worker is lost if none has done anything for so long; None: none is.
+        start_s: So much longer the first step may take: they wait for each other, and TensorFlow traces and compiles.
 
     Raises: as `launch`, if a worker fails for a reason of its own.
     """
     errors: dict[int, dict[str, Any]] = {}
     end = None
+    idle_s = 0.0  # by counting, since this process may have been stopped for a while itself
     while True:
         codes = [worker.process.poll() for worker in workers]
+        before = [worker.num_beats for worker in workers]
         _listen(workers, published, errors)
         if all(code == 0 for code in codes):
             return None
@@ -179,6 +208,12 @@ def _watch(workers: list[_Worker], published: _Published) -> str | None:
             end = time.monotonic() + _REPORTS_S  # the one that fails takes others with it, of which one may be seen first
         if end is not None and (time.monotonic() > end or None not in codes):
             break
+        idle_s = idle_s + _POLL_S if before == [worker.num_beats for worker in workers] else 0.0
+        begun = all(worker.num_beats > 0 for worker in workers)
+        # The chief that exports alone ends no steps, and nobody waits for it; but it must be heard of.
+        judged = codes.count(None) > 1 or _silent(workers) is not None
+        if end is None and judged and timeout_s is not None and idle_s > timeout_s + (0.0 if begun else start_s):
+            return _stuck(workers, timeout_s)
         time.sleep(_POLL_S)
     time.sleep(_POLL_S)
     _listen(workers, published, errors)  # the last words in the pipes
@@ -194,24 +229,58 @@ def _watch(workers: list[_Worker], published: _Published) -> str | None:
 def _listen(workers: list[_Worker], published: _Published, errors: dict[int, dict[str, Any]]) -> None:
     """Passes on what workers have told of epochs, and adds what they have told of errors to `errors`, by index."""
     for worker in workers:
+        worker.silent_s += _POLL_S
         for message in worker.told():
+            worker.silent_s = 0.0
             if "error" in message:
                 errors[worker.index] = message
+            elif "num_beats" in message:
+                worker.num_beats = message["num_beats"]
             else:
                 published.take(**message)
 
 
-def _lost(workers: list[_Worker], errors: Mapping[int, Mapping[str, Any]]) -> str:
-    """Which worker is gone, and why: rather one that was killed than one that suffers from it."""
+def _stuck(workers: list[_Worker], timeout_s: float) -> _Lost:
+    """Which worker the others wait for: rather one that does not run at all than the one that has done least."""
+    running = [worker for worker in workers if worker.process.poll() is None]
+    least = min(worker.num_beats for worker in running)
+    behind = [worker for worker in running if worker.num_beats == least]
+    if silent := _silent(workers):
+        story = _of_silent(silent)
+    elif len(behind) == 1:
+        story = f"{behind[0].name} is behind the others, which wait for it; its log: {_shown(behind[0].log)}."
+    else:
+        story = f"None is behind the others; their logs: {', '.join(_shown(worker.log) for worker in workers)}."
+    return _Lost(
+        f"No worker has ended a step for {timeout_s:g} s (train.progress_timeout_s). {story}",
+        "Look into the log for what it waits for. If its steps do take so long, raise train.progress_timeout_s; null waits "
+        "for ever.",
+    )
+
+
+def _lost(workers: list[_Worker], errors: Mapping[int, Mapping[str, Any]]) -> _Lost:
+    """Which worker is gone, and why: rather one that was killed, or is stopped, than one that suffers from it."""
     ended = [(worker, worker.process.poll()) for worker in workers]
     for worker, code in ended:
         if code is not None and code < 0:
-            return f"{worker.name} was killed by {signal.Signals(-code).name}; its log: {_shown(worker.log)}."
+            return _Lost(f"{worker.name} was killed by {signal.Signals(-code).name}; its log: {_shown(worker.log)}.")
     for worker, code in ended:
         if code and worker.index not in errors:
-            return f"{worker.name} ended with exit code {code} and without a word; its log: {_shown(worker.log)}."
+            return _Lost(f"{worker.name} ended with exit code {code} and without a word; its log: {_shown(worker.log)}.")
+    if silent := _silent(workers):
+        return _Lost(_of_silent(silent), "If something stops it (a debugger, a batch system), let it run.")
     index = min(errors)
-    return f"{workers[index].name}: {errors[index]['error']}\nIts log: {_shown(workers[index].log)}."
+    return _Lost(f"{workers[index].name}: {errors[index]['error']}\nIts log: {_shown(workers[index].log)}.")
+
+
+def _silent(workers: list[_Worker]) -> _Worker | None:
+    """The one that has told nothing for the longest, if that is too long: not even its threads run."""
+    running = [worker for worker in workers if worker.process.poll() is None and worker.silent_s > _SILENT_S]
+    return max(running, key=lambda worker: worker.silent_s, default=None)
+
+
+def _of_silent(worker: _Worker) -> str:
+    return f"{worker.name} is stopped, or hangs: not a word of it for {worker.silent_s:.0f} s; its log: {_shown(worker.log)}."
 
 
 def _stop(workers: list[_Worker]) -> None:

@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import keras
 import keras_tuner
 
 from components.errors import UserError
 from components.train import cluster
 from components.train.export import export
-from components.train.fitting import PublishProgress, prepare
+from components.train.fitting import Beat, PublishProgress, prepare
 from components.train.launcher import launch
 from components.train.learning_curve import judge, no_skill_loss
 from components.train.peers import noticing_lost_workers, require_same
@@ -51,7 +52,11 @@ def run_fn(fn_args: FnArgs) -> None:
     hp = keras_tuner.HyperParameters.from_config(fn_args.hyperparameters)
     model = fitting.build(hp)
     early_stopping = fitting.early_stopping()
-    make_resumable(model, Path(fn_args.working_dir), after=lambda: [PublishProgress()] if chief else [], writes=chief)
+
+    def after_the_backup() -> list[keras.callbacks.Callback]:
+        return [*([PublishProgress()] if chief else []), *([Beat()] if cluster.from_environment() is not None else [])]
+
+    make_resumable(model, Path(fn_args.working_dir), after=after_the_backup, writes=chief)
     with noticing_lost_workers():
         history = recipe.fit(
             hp,

@@ -1,7 +1,8 @@
 """One of several workers on this machine: `python -m components.train.worker`, as `components.train.launcher` starts it.
 
 The first line of standard input holds the arguments of `run_fn`; its end means that the launcher is gone. To standard output
-go lines of JSON: the chief's epochs, and the error with which a worker ends. Everything else goes to standard error, its log.
+go lines of JSON: the chief's epochs, each second how much was done (`heartbeat`), and the error with which a worker ends.
+Everything else goes to standard error, its log.
 """
 
 from __future__ import annotations
@@ -22,9 +23,13 @@ from typing import TYPE_CHECKING, Any
 from components import progress
 from components.environment import prepare
 from components.errors import TensorlineError, UserError
+from components.train import heartbeat
 
 if TYPE_CHECKING:
     from typing import TextIO
+
+_sending = threading.Lock()
+"""Lines come from two threads, and must not mix."""
 
 
 def main() -> int:
@@ -36,6 +41,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _leave)
     fn_args = SimpleNamespace(**json.loads(sys.stdin.readline()))
     threading.Thread(target=_end_with_the_launcher, daemon=True).start()
+    heartbeat.keep_telling(lambda num_beats: _send(messages, {"num_beats": num_beats}))
 
     def send_epoch(again: bool, metrics: Mapping[str, float], step: int, num_steps: int) -> None:
         _send(messages, {"metrics": dict(metrics), "step": step, "num_steps": num_steps, "again": again})
@@ -70,7 +76,7 @@ def describe(error: Exception) -> str:
 
 
 def _send(messages: TextIO, message: Mapping[str, Any]) -> None:
-    with contextlib.suppress(BrokenPipeError):  # the launcher is gone, and so will this process be
+    with _sending, contextlib.suppress(BrokenPipeError):  # the launcher is gone, and so will this process be
         print(json.dumps(message), file=messages, flush=True)
 
 

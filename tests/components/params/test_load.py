@@ -61,6 +61,7 @@ def test_good_params_fill_in_the_defaults(repository: Path) -> None:
         "replicas": None,
         "workers": None,
         "worker_timeout_s": 300,
+        "progress_timeout_s": 1800,
         "loop": "fit",
         "mixed_precision": "none",
         "jit_compile": "auto",
@@ -74,7 +75,8 @@ def test_good_params_fill_in_the_defaults(repository: Path) -> None:
 
 KNOWN_TRAIN = (
     "Known: accumulate_steps, batch_size, class_weights, clip_norm, deterministic, early_stopping, epochs, initial_bias, "
-    "jit_compile, learning_rate, loop, mixed_precision, oversample, replicas, strategy, worker_timeout_s, workers."
+    "jit_compile, learning_rate, loop, mixed_precision, oversample, progress_timeout_s, replicas, strategy, "
+    "worker_timeout_s, workers."
 )
 BAD_PARAMS = [
     ("epochs: 10", "epochs: 0", "train.epochs: expected an integer > 0, got 0"),

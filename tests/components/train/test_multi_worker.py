@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +22,7 @@ import pytest
 
 from components import progress
 from components.errors import TensorlineError, UserError
+from components.train import launcher
 from components.train.cluster import VARIABLE, Cluster
 from components.train.launcher import free_addresses
 from tests.components.train import multi_worker_process
@@ -132,41 +136,140 @@ def test_a_worker_that_is_gone_is_told(one: tuple[Path, dict[str, Any]], two: li
     )
 
 
+LOST = {
+    signal.SIGKILL: (None, r"Worker 1 was killed by SIGKILL; its log: \S*train-worker-1\.log\."),
+    # The launcher no longer hears of it, nor does TensorFlow, which sees that after some 10 s: either may come first.
+    signal.SIGSTOP: (
+        20,
+        r"(No worker has ended a step for 20 s \(train\.progress_timeout_s\)\. )?Worker 1 is stopped, or hangs: not a word of "
+        r"it for \d+ s; its log: \S*train-worker-1\.log\.",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(fn_args_of: Callable[..., SimpleNamespace], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a training in one process."""
+    from components.train.run_fn import run_fn
+
+    folder = tmp_path_factory.mktemp("one")
+    arguments = fn_args_of(folder, train={**DISTURBED, "strategy": "one_device"})
+    arguments.hyperparameters["values"]["dropout"] = 0.0
+    run_fn(arguments)
+    return folder
+
+
+DISTURBED = {"epochs": 4, "early_stopping": None, "worker_timeout_s": 60}
+
+
 @pytest.mark.slow
-def test_a_killed_worker_costs_time_and_nothing_else(
-    fn_args_of: Callable[..., SimpleNamespace], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("signal_sent", LOST)
+def test_a_worker_that_is_killed_or_stopped_costs_time_and_nothing_else(
+    fn_args_of: Callable[..., SimpleNamespace],
+    undisturbed: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    signal_sent: signal.Signals,
 ) -> None:
     from components.train.run_fn import run_fn
 
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    settings = {"epochs": 4, "early_stopping": None, "worker_timeout_s": 60}
+    timeout_s, expected_story = LOST[signal_sent]
     told: list[str] = []
     published: list[int] = []
 
-    def kill_the_second(metrics: Any, step: int, num_steps: int) -> None:
+    def disturb_the_second(metrics: Any, step: int, num_steps: int) -> None:
         published.append(step)
         if step == 2:
             (worker,) = [each for each in psutil.Process().children() if _place(each) == 1]
-            threading.Timer(0.1, worker.kill).start()  # in the third epoch
+            threading.Timer(0.1, worker.send_signal, [signal_sent]).start()  # in the third epoch
 
-    results = {}
-    for name, train in {"one": {"strategy": "one_device"}, "two": {"strategy": "multi_worker", "workers": 2}}.items():
-        arguments = fn_args_of(tmp_path / name, train={**settings, **train})
-        arguments.hyperparameters["values"]["dropout"] = 0.0
-        if name == "one":
-            run_fn(arguments)
-        else:
-            with progress.listening(kill_the_second), progress.hearing(told.append):
-                run_fn(arguments)
-        results[name] = json.loads((tmp_path / name / "model_run" / "history.json").read_text())["epochs"]
+    settings = {**DISTURBED, "strategy": "multi_worker", "workers": 2, "progress_timeout_s": timeout_s}
+    arguments = fn_args_of(tmp_path, train=settings)
+    arguments.hyperparameters["values"]["dropout"] = 0.0
+    with progress.listening(disturb_the_second), progress.hearing(told.append):
+        run_fn(arguments)
     assert published == [1, 2, 3, 4]
     (text,) = told
-    assert text.startswith("Worker 1 was killed by SIGKILL; its log: ")
-    assert text.endswith("train-worker-1.log. All workers are stopped and started again (1 of at most 3 times).")
-    for epoch, expected in zip(results["two"], results["one"], strict=True):
-        assert epoch == pytest.approx(expected, rel=1e-4)
+    again = r" All workers are stopped and started again \(1 of at most 3 times\)\."
+    assert re.fullmatch(expected_story + again, text), text
+    found, expected = (json.loads((each / "model_run" / "history.json").read_text()) for each in (tmp_path, undisturbed))
+    for epoch, epoch_of_one in zip(found["epochs"], expected["epochs"], strict=True):
+        assert epoch == pytest.approx(epoch_of_one, rel=1e-4)
     assert [each for each in psutil.Process().children() if _place(each) is not None] == []
-    _answer_alike(tmp_path)
+    _answer_alike([tmp_path, undisturbed])
+
+
+WORKER = """
+import json, time
+for count in [{counts}]:
+    print(json.dumps({{"num_beats": count}}), flush=True)
+while {goes_on}:
+    time.sleep(0.2)
+    print(json.dumps({{"num_beats": count}}), flush=True)
+"""
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[Callable[..., list[launcher._Worker]]]:
+    """Starts processes that tell of these beats, and then of no more."""
+    started: list[launcher._Worker] = []
+
+    def start(*counts: str, goes_on: bool = True) -> list[launcher._Worker]:
+        for index, each in enumerate(counts):
+            code = WORKER.format(counts=each, goes_on=goes_on)
+            process = subprocess.Popen(
+                [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+            )
+            started.append(launcher._Worker(index, tmp_path / f"train-worker-{index}.log", process))
+            threading.Thread(target=started[-1]._read, daemon=True).start()
+        return started
+
+    yield start
+    for worker in started:
+        worker.process.kill()
+        worker.process.wait()
+
+
+@pytest.mark.parametrize(
+    ("counts", "story"),
+    [
+        (("0, 1, 12", "0, 1, 11"), "Worker 1 is behind the others, which wait for it; its log: {folder}/train-worker-1.log."),
+        (("3", "4"), "Worker 0 (the chief) is behind the others, which wait for it; its log: {folder}/train-worker-0.log."),
+        (
+            ("7", "7"),
+            "None is behind the others; their logs: {folder}/train-worker-0.log, {folder}/train-worker-1.log.",
+        ),
+    ],
+)
+def test_workers_that_live_and_get_on_no_more_are_lost(
+    watched: Callable[..., list[launcher._Worker]], tmp_path: Path, counts: tuple[str, ...], story: str
+) -> None:
+    lost = launcher._watch(watched(*counts), launcher._Published(), 1.5, 60.0)
+    assert lost == launcher._Lost(
+        f"No worker has ended a step for 1.5 s (train.progress_timeout_s). {story.format(folder=tmp_path)}",
+        "Look into the log for what it waits for. If its steps do take so long, raise train.progress_timeout_s; null waits "
+        "for ever.",
+    )
+
+
+def test_a_chief_that_exports_alone_is_left_to_it(watched: Callable[..., list[launcher._Worker]]) -> None:
+    workers = watched("5")
+    threading.Timer(3.0, workers[0].process.kill).start()
+    lost = launcher._watch(workers, launcher._Published(), 0.5, 0.0)
+    assert lost is not None
+    assert lost.story.startswith("Worker 0 (the chief) was killed by SIGKILL; its log: ")
+
+
+def test_the_first_step_may_take_longer_and_null_waits_for_ever(watched: Callable[..., list[launcher._Worker]]) -> None:
+    workers = watched("5", "0")  # the second has not begun
+    begin = time.monotonic()
+    assert launcher._watch(workers, launcher._Published(), 0.5, 2.0) is not None
+    assert time.monotonic() - begin > 2.5
+    threading.Timer(1.0, lambda: [worker.process.kill() for worker in workers]).start()
+    lost = launcher._watch(workers, launcher._Published(), None, 0.0)
+    assert lost is not None
+    assert lost.story.startswith("Worker 0 (the chief) was killed by SIGKILL; its log: ")
 
 
 def _place(process: psutil.Process) -> int | None:
@@ -177,16 +280,16 @@ def _place(process: psutil.Process) -> int | None:
     return index
 
 
-def _answer_alike(folder: Path) -> None:
-    """The exported models of one process and of two, where there is no cluster."""
+def _answer_alike(folders: list[Path]) -> None:
+    """The exported models of two trainings, where there is no cluster."""
     import keras
     import tensorflow as tf
 
     row = {"island": "Biscoe", "sex": "male", "bill_length_mm": 46.1, "bill_depth_mm": 15.1, "flipper_length_mm": 215.0}
     columns = {"body_mass_g": 5100.0, **row}
     answers, weights = [], []
-    for name in ("one", "two"):
-        model = folder / name / "model"
+    for folder in folders:
+        model = folder / "model"
         served = tf.saved_model.load(str(model / "Format-Serving")).signatures["serve_raw"]
         wanted = {key: spec.dtype for key, spec in served.structured_input_signature[1].items()}
         given = {key: tf.constant([[columns[key]]], dtype) for key, dtype in wanted.items()}
