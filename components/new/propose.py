@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from components.column_names import WHY, renamed
 from components.errors import UserError
 from components.ingest.archive import is_archive
 from components.ingest.check import Findings, images_of, measures_of, texts_of
@@ -20,7 +21,6 @@ from components.new.columns import Judgement
 from components.new.labels import RARE, Label, check_size, classes_from
 from components.new.labels import judge as judge_label
 from components.new.look import ARRAY_FORMATS, Trial, look, try_out
-from components.new.names import WHY, renamed
 from components.new.render import Entry, listed, render, shown
 from components.params.models import SPLITS, TABLE_FORMATS, DataParams
 
