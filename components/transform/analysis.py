@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,8 +56,10 @@ def analyse(
     Raises: AccountingError if not all records were analysed; whatever the preprocessing function raises.
     """
     temporary = folder / _TEMPORARY
-    with spared(temporary / "traced"):
-        _analyse(files, schema, preprocessing_fn, folder, make_pipeline, kept)
+    cache = AnalyzerCache(by_span(files), kept)
+    # With data in spans TFT asks for the traces in another order, and saves one that must then be new.
+    with nullcontext() if cache.spans else spared(temporary / "traced"):
+        _analyse(files, schema, preprocessing_fn, folder, make_pipeline, cache)
     shutil.rmtree(temporary, ignore_errors=True)  # there is none where nothing needed files
 
 
@@ -66,7 +69,7 @@ def _analyse(
     preprocessing_fn: Callable[..., dict[str, Any]],
     folder: Path,
     make_pipeline: Callable[[], Any],
-    kept: Path | None,
+    cache: AnalyzerCache,
 ) -> None:
     tfxio = ColumnarExamples([str(file) for file in files], schema)
     specs = tfxio.TensorAdapter().OriginalTypeSpecs()
@@ -79,7 +82,6 @@ def _analyse(
     projected = tfxio.Project(columns)
     pipeline = make_pipeline()
     config = projected.TensorAdapterConfig()
-    cache = AnalyzerCache(by_span(files), kept)
     num_records = 0
 
     def read(label: str, source: Sequence[Path]) -> Any:

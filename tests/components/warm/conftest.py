@@ -133,7 +133,8 @@ def repository(tmp_path: Path) -> Iterator[Repository]:
     (root / "components" / "probe" / "__init__.py").write_text("")
     (root / "params.yaml").write_text("warm: {idle_s: 300}\n")
     kept = {name: value for name, value in os.environ.items() if name not in {"CI", "TENSORLINE_WARM", "PYTHONPATH"}}
-    made = Repository(root, runtime, {**kept, "XDG_RUNTIME_DIR": str(runtime)})
+    # Tests change a file twice within a second, and to the same size: to Python compiled code is then up to date that is not.
+    made = Repository(root, runtime, {**kept, "XDG_RUNTIME_DIR": str(runtime), "PYTHONDONTWRITEBYTECODE": "1"})
     made.stage("print(how)")
     yield made
     with contextlib.suppress(subprocess.CalledProcessError, OSError):
