@@ -19,6 +19,7 @@ def test_templates_are_filled_in() -> None:
     assert stage_dependencies(ROOT, "transform", "mpg", entry) == StageDependencies(
         paths=(
             "components/transform",
+            "components/column_names.py",
             "components/transform_graph.py",
             *WRITERS,
             "components/bridge/recipe.py",

@@ -51,6 +51,7 @@ def test_it_sees_what_its_client_sees(repository: Repository, tmp_path: Path) ->
     (tmp_path / "temporary").mkdir()
 
     def prepare() -> None:
+        heed_interrupts()
         os.umask(0o027)
         resource.setrlimit(resource.RLIMIT_NOFILE, (100, 200))
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -207,7 +208,9 @@ def test_forks_do_not_repeat_each_others_random_numbers(repository: Repository) 
     libraries.write_text(libraries.read_text().replace('("decimal",)', '("numpy",)'))
     repository.warm_up()
     repository.stage("import random, numpy as np\nprint(how[:4], random.random(), np.random.rand())")
-    first, second = (repository.run().stdout.split() for _ in range(2))
+    runs = [repository.run() for _ in range(2)]
+    assert [done.returncode for done in runs] == [0, 0], f"{[done.stderr for done in runs]}{repository.log()}"
+    first, second = (done.stdout.split() for done in runs)
     assert first[0] == second[0] == "warm"
     assert first[1] != second[1]
     assert first[2] != second[2]
